@@ -5,7 +5,7 @@ use crate::format::ManifestFile;
 use crate::format::log_decoder::{LogRestorer, RowLines};
 use crate::util::hashing::IntegrityHasher;
 
-/// Restores one log. The restored bytes collect until the caller takes them.
+/// Restores one log. The restored bytes accumulate until the caller clears them.
 pub struct LogAssembler<'m> {
     /// `None` once the log is complete.
     restorer: Option<LogRestorer<'m>>,
@@ -14,7 +14,8 @@ pub struct LogAssembler<'m> {
 }
 
 impl<'m> LogAssembler<'m> {
-    /// Creates an assembler for the log that `file` describes, or for one of which only the rows are known.
+    /// Creates an assembler for the log that `file` describes. Without `file`, the log consists of
+    /// its rows only.
     pub fn new(file: Option<&'m ManifestFile>) -> Self {
         let restorer = Some(file.map_or_else(LogRestorer::rows_only, LogRestorer::new));
         Self { restorer, hasher: IntegrityHasher::default(), restored: Vec::new() }
@@ -43,7 +44,7 @@ impl<'m> LogAssembler<'m> {
         self.restorer.is_none()
     }
 
-    /// Returns the bytes that were restored since they were last cleared.
+    /// Returns the bytes restored since the last [`clear`](Self::clear).
     pub fn restored(&self) -> &[u8] {
         &self.restored
     }
@@ -52,7 +53,7 @@ impl<'m> LogAssembler<'m> {
         self.restored.clear();
     }
 
-    /// Returns the number of bytes that were restored altogether.
+    /// Returns the total number of restored bytes.
     pub fn bytes(&self) -> u64 {
         self.hasher.bytes()
     }

@@ -3,17 +3,18 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The maximum memory that a pool keeps, in bytes.
-const MAX_KEPT: usize = 16 << 20;
+/// The maximum total capacity of the buffers in a pool, in bytes.
+const MAX_POOL_BYTES: usize = 16 << 20;
 
-/// The largest capacity of a buffer that is kept. Only an unusually long row needs a larger one.
-pub const MAX_ROOM: usize = 4 << 20;
+/// The maximum capacity of a buffer that a pool keeps. Only an unusually long row needs a larger
+/// one.
+pub const MAX_BUFFER_CAPACITY: usize = 4 << 20;
 
 /// A pool of used buffers for reuse.
 ///
-/// The system hands out fresh memory page by page, which takes longer than filling it does. Also, memory that one
-/// thread allocates and another thread frees returns to the heap of the first thread and fragments it. With many
-/// large buffers in flight, memory would grow for minutes although no more of it is in use.
+/// The system maps fresh memory page by page, which takes longer than filling it. Also, memory that
+/// one thread allocates and another frees returns to the first thread's heap and fragments it. With
+/// many large buffers in flight, the process would grow for minutes without using more memory.
 #[derive(Debug, Default)]
 pub struct Buffers(Mutex<KeptBuffers>);
 
@@ -25,7 +26,8 @@ struct KeptBuffers {
 }
 
 impl Buffers {
-    /// Takes an empty buffer: a used one with its capacity if the pool has one, otherwise a new one.
+    /// Takes an empty buffer: a used one with its capacity if the pool has one, otherwise a new
+    /// one.
     pub fn take(&self) -> Vec<u8> {
         let mut kept = self.kept();
         let buffer = kept.buffers.pop().unwrap_or_default();
@@ -37,7 +39,7 @@ impl Buffers {
     pub fn put(&self, mut buffer: Vec<u8>) {
         buffer.clear();
         let mut kept = self.kept();
-        if (1..=MAX_ROOM).contains(&buffer.capacity()) && kept.bytes + buffer.capacity() <= MAX_KEPT {
+        if (1..=MAX_BUFFER_CAPACITY).contains(&buffer.capacity()) && kept.bytes + buffer.capacity() <= MAX_POOL_BYTES {
             kept.bytes += buffer.capacity();
             kept.buffers.push(buffer);
         }
@@ -45,7 +47,7 @@ impl Buffers {
 
     /// Works like [`take`](Self::take), but the buffer returns to the pool when it is dropped.
     pub fn checkout(self: &Arc<Self>) -> Buffer {
-        Buffer { bytes: self.take(), home: Some(Arc::clone(self)) }
+        Buffer { bytes: self.take(), pool: Some(Arc::clone(self)) }
     }
 
     fn kept(&self) -> MutexGuard<'_, KeptBuffers> {
@@ -57,13 +59,13 @@ impl Buffers {
 #[derive(Debug, Default)]
 pub struct Buffer {
     bytes: Vec<u8>,
-    home: Option<Arc<Buffers>>,
+    pool: Option<Arc<Buffers>>,
 }
 
 impl From<Vec<u8>> for Buffer {
     /// Wraps a vector that does not belong to a pool.
     fn from(bytes: Vec<u8>) -> Self {
-        Self { bytes, home: None }
+        Self { bytes, pool: None }
     }
 }
 
@@ -83,8 +85,8 @@ impl DerefMut for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Some(home) = self.home.take() {
-            home.put(std::mem::take(&mut self.bytes));
+        if let Some(pool) = self.pool.take() {
+            pool.put(std::mem::take(&mut self.bytes));
         }
     }
 }

@@ -9,7 +9,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-/// A SHA-256 digest. Displayed, parsed and serialised as 64 hexadecimal digits, as `sha256sum` prints them.
+/// A SHA-256 digest. Displayed, parsed and serialised as 64 hexadecimal digits, as `sha256sum`
+/// prints them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Sha256Digest([u8; 32]);
 
@@ -79,9 +80,11 @@ impl<'de> Deserialize<'de> for Sha256Digest {
     }
 }
 
-/// The digest of a whole bundle: the SHA-256 of its manifest line without the line feed, not of the file.
+/// The digest of a whole bundle: the SHA-256 of its manifest line without the line feed, not of the
+/// file.
 ///
-/// The manifest has the digest of every log, so this value identifies the whole content (FORMAT.md, "Bundle digest").
+/// The manifest has the digest of every log, so this value identifies the whole content (FORMAT.md,
+/// "Bundle digest").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
@@ -132,7 +135,8 @@ impl Crc32 {
         Self(crc32fast::hash(bytes))
     }
 
-    /// Computes the checksum of bytes with checksum `self` followed by `len` bytes with checksum `next`.
+    /// Computes the checksum of bytes with checksum `self` followed by `len` bytes with checksum
+    /// `next`.
     #[must_use]
     pub fn combine(self, next: Self, len: u64) -> Self {
         let mut all = crc32fast::Hasher::new_with_initial(self.0);

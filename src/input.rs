@@ -1,4 +1,4 @@
-//! The inputs of operations that take several bundles: bundles, and histories.
+//! Inputs of operations that take several bundles or histories.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,9 +14,10 @@ use crate::format::{
 };
 use crate::history::{History, Segment};
 
-/// A bundle, or a history, which is a directory of bundles. Its manifests were read, its rows were not.
+/// A bundle or a history (a directory of bundles) whose manifests have been read, but not its rows.
 ///
-/// A bundle that was opened by its path is closed until its rows are read, so that there can be any number of inputs.
+/// A bundle that was opened by path stays closed until its rows are read, so that the limit on open
+/// files does not limit the number of inputs.
 #[derive(Debug)]
 pub struct TraceInput<'r> {
     name: String,
@@ -24,25 +25,25 @@ pub struct TraceInput<'r> {
     history: Option<Box<History>>,
 }
 
-/// A bundle of an input.
+/// One bundle of an input.
 #[derive(Debug)]
 pub(crate) struct InputPart<'r> {
     origin: PartOrigin<'r>,
     pub digest: BundleDigest,
     pub exported_at: Timestamp,
-    /// The user's name for the machine.
+    /// The label that the user gave the machine.
     pub label: Option<Label>,
     /// The conditions on the rows of a filtered bundle.
     pub filter: Option<FilterRecord>,
     /// The record of the redaction, if the bundle is redacted.
     pub redaction: Option<Redaction>,
-    /// The bundles that the bundle was made of.
+    /// The bundles that the bundle was derived from.
     pub derived_from: Option<DerivedFrom>,
-    /// The place in a history that the bundle is a segment of.
+    /// The bundle's position in a history, if it is a segment.
     pub position: Option<HistoryPosition>,
     /// True if the bundle has only the rows of its logs, as in format 1.0.
     pub rows_only: bool,
-    /// True if texts of its rows were replaced.
+    /// True if the bundle, or a bundle that it was derived from, is redacted.
     pub is_redacted: bool,
     pub rows: u64,
     /// The total length of its logs in bytes.
@@ -51,14 +52,14 @@ pub(crate) struct InputPart<'r> {
     pub files: Vec<PartFile>,
 }
 
-/// A file of a bundle of an input.
+/// A log in one bundle of an input.
 #[derive(Debug)]
 pub(crate) struct PartFile {
     pub id: LogId,
     pub rows: u64,
     /// The length of the log in bytes.
     pub bytes: u64,
-    /// The number of lines that are not rows. It is not known of a segment.
+    /// The number of lines that are not rows. For a segment it is unknown and set to 0.
     pub unparsed_lines: u64,
     pub span: TimeSpan,
 }
@@ -66,9 +67,9 @@ pub(crate) struct PartFile {
 #[derive(Debug)]
 enum PartOrigin<'r> {
     Open(Box<Bundle<'r>>),
-    /// A bundle that is opened by its path.
+    /// The path of a bundle, which is opened when its rows are read.
     Closed(PathBuf),
-    /// A segment of a history, and what decrypts it.
+    /// The path of a segment, and the keys that decrypt it.
     Segment(PathBuf, Arc<DecryptionKeys>),
 }
 
@@ -88,16 +89,17 @@ pub struct InputSummary {
     pub history: Option<HistoryId>,
     /// The number of bundles: 1, or the number of segments of the history.
     pub bundles: usize,
-    /// The number of its rows, of all sources.
+    /// The number of rows in all sources.
     pub rows: u64,
-    /// True if a bundle has only the rows of its logs, rewritten and without hashes to verify them, as in format 1.0.
+    /// True if a bundle has only the rows of its logs, rewritten and without hashes to verify them,
+    /// as in format 1.0.
     pub rows_only: bool,
     /// The conditions on the rows of a filtered bundle; empty if it has all rows of its logs.
     pub filter: Vec<String>,
-    /// True if a bundle is a redaction, so that its rows may be changed copies of rows.
+    /// True if a bundle is redacted, so its rows may differ from those in the logs.
     #[serde(rename = "redacted")]
     pub is_redacted: bool,
-    /// True if it was not read because another input is, or has, the same bundle.
+    /// True if the input was not read because another input is or contains the same bundle.
     #[serde(rename = "duplicate")]
     pub is_duplicate: bool,
 }
@@ -123,7 +125,7 @@ impl TraceInput<'static> {
         Ok(input)
     }
 
-    /// Takes an opened history as an input.
+    /// Creates an input from an opened history.
     #[must_use]
     pub fn from_history(history: History) -> Self {
         let parts = history.segments().iter().map(|segment| InputPart::of_segment(&history, segment)).collect();
@@ -132,19 +134,19 @@ impl TraceInput<'static> {
 }
 
 impl<'r> TraceInput<'r> {
-    /// Takes an opened bundle as an input.
+    /// Creates an input from an opened bundle.
     #[must_use]
     pub fn from_bundle(bundle: Bundle<'r>) -> Self {
         Self { name: bundle.name().to_owned(), parts: vec![InputPart::of_bundle(bundle)], history: None }
     }
 
-    /// Returns the name by which errors refer to the input.
+    /// Returns the name of the input in errors.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns the history, unless the input is a bundle.
+    /// Returns the history, if the input is one.
     #[must_use]
     pub fn history(&self) -> Option<&History> {
         self.history.as_deref()
@@ -190,17 +192,17 @@ impl<'r> TraceInput<'r> {
         }
     }
 
-    /// Returns the user's name for the machine: that of the last part that has one.
+    /// Returns the label of the machine, from the last part that has one.
     pub(crate) fn label(&self) -> Option<&Label> {
         self.parts().iter().rev().find_map(|part| part.label.as_ref())
     }
 
-    /// Returns true if it has only some rows of its logs.
+    /// Returns true if a part is filtered, so it has only some rows of its logs.
     pub(crate) fn is_filtered(&self) -> bool {
         self.parts.iter().any(|part| part.filter.is_some())
     }
 
-    /// Returns true if texts of its rows were replaced.
+    /// Returns true if a part is redacted.
     pub(crate) fn is_redacted(&self) -> bool {
         self.parts.iter().any(|part| part.is_redacted)
     }
@@ -220,12 +222,12 @@ impl<'r> TraceInput<'r> {
         &self.parts
     }
 
-    /// Returns its bundles: one, or the segments of the history in the order of their numbers.
+    /// Consumes the input and returns its bundles, in the order of [`parts`](Self::parts).
     pub(crate) fn into_parts(self) -> Vec<InputPart<'r>> {
         self.parts
     }
 
-    /// Returns the place in a history, if the input is a single segment of one.
+    /// Returns the history and the segment's number, if the input is a single segment.
     pub(crate) fn segment(&self) -> Option<(HistoryId, u64)> {
         let part = self.parts.first().filter(|_| self.history.is_none())?;
         part.position.as_ref().map(|position| (position.id, position.segment))
@@ -292,10 +294,10 @@ impl<'r> InputPart<'r> {
         }
     }
 
-    /// Opens the bundle. That of a stream can be read only once.
+    /// Opens the bundle. A bundle from a stream can be read only once.
     ///
     /// # Errors
-    /// If it cannot be opened, or is not the one that was opened first.
+    /// If it cannot be opened, or its digest has changed since it was first opened.
     pub fn open(&self) -> Result<Bundle<'r>> {
         let no_keys = Arc::default();
         let (path, keys, kind) = match &self.origin {

@@ -1,11 +1,12 @@
-//! Progress reporting and cancellation for long operations. The library only reports; drawing is up to the program.
+//! Progress reporting and cancellation for long operations. The library only reports; drawing is up
+//! to the program.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{ErrorKind, Result};
 
-/// The current stage of an operation. An operation goes through several of them, one after another.
+/// A stage of an operation. An operation goes through one or more stages, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
@@ -17,7 +18,8 @@ pub enum Stage {
     Writing,
     /// Reading back what was written, before it is published.
     Checking,
-    /// Watching for writers that may still undo the changes. This takes seconds and has no byte count.
+    /// Watching for writers that may still undo the changes. This takes seconds and has no byte
+    /// count.
     Watching,
 }
 
@@ -54,7 +56,7 @@ pub trait Progress: Sync {
         let _ = total_bytes;
     }
 
-    /// Reports that `bytes` more of the work are done.
+    /// Reports that `bytes` more bytes of the work are done.
     fn advance(&self, bytes: u64) {
         let _ = bytes;
     }
@@ -62,7 +64,7 @@ pub trait Progress: Sync {
     /// Reports that the work is complete or that the operation failed.
     fn finish(&self) {}
 
-    /// Returns the handle that can cancel the operation. Operations call this when they start.
+    /// Returns the handle that cancels the operation. Operations call this when they start.
     fn cancellation(&self) -> Cancellation {
         Cancellation::default()
     }
@@ -74,10 +76,12 @@ pub struct NoProgress;
 
 impl Progress for NoProgress {}
 
-/// Cancels operations. All clones share one state: keep one, and return another from [`Progress::cancellation`].
+/// Cancels operations. All clones share one state: keep one, and return another from
+/// [`Progress::cancellation`].
 ///
-/// A cancelled operation fails with [`ErrorKind::Cancelled`] and cleans up as after any other error: files that it
-/// began are removed, and existing files are unchanged. An operation that is about to finish may still complete.
+/// A cancelled operation fails with [`ErrorKind::Cancelled`] and cleans up as after any other
+/// error: it removes unfinished files and leaves existing ones unchanged. An operation that is
+/// about to finish may still complete.
 #[derive(Debug, Clone, Default)]
 pub struct Cancellation(Arc<AtomicBool>);
 

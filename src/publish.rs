@@ -1,4 +1,5 @@
-//! Writes a new bundle, and verifies it before it is published. `recover` and `merge` share this module.
+//! Writes a new bundle and verifies it before publishing it. `recover` and `merge` share this
+//! module.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -14,8 +15,9 @@ use crate::util::atomic_file::{AtomicFile, OutputTarget};
 use crate::util::cancel::CancellableIo;
 use crate::verify::{Verdict, VerifyOptions, verify_seekable};
 
-/// Writes the bundle to `target`. It appears there only after it was verified. An encrypted one is verified in an unnamed
-/// file before it is encrypted, as its reader's key is not at hand.
+/// Writes the bundle to `target`, where it appears only once verified. A bundle that will be
+/// encrypted is verified in an unnamed file first, because the recipient's key is not available to
+/// decrypt it.
 ///
 /// # Errors
 /// If it cannot be written. [`ErrorKind::OutputNotIntact`] if it fails verification.
@@ -47,7 +49,8 @@ pub fn publish(
     }
 }
 
-/// Copies a verified bundle in an unnamed file to `target`, encrypted if the options say so.
+/// Copies a verified bundle from an unnamed file to `target`, and encrypts it if `options` has a
+/// sealer.
 ///
 /// # Errors
 /// If it cannot be written.
@@ -76,7 +79,8 @@ pub fn publish_verified(
     }
 }
 
-/// Copies a verified bundle in an unnamed file to `out`, which errors call `out_name`, encrypted if the options say so.
+/// Copies a verified bundle from an unnamed file to `out`, and encrypts it if `options` has a
+/// sealer. Errors refer to `out` as `out_name`.
 ///
 /// # Errors
 /// If it cannot be written.
@@ -92,7 +96,8 @@ pub fn copy_verified(
     Ok(WrittenBundle { bundle_bytes, ..written })
 }
 
-/// Writes the bundle to `out`, which errors call `out_name`, after it was verified in a temporary file.
+/// Writes the bundle to an unnamed file, verifies it and copies it to `out`. Errors refer to `out`
+/// as `out_name`.
 ///
 /// # Errors
 /// As [`publish`].
@@ -125,8 +130,8 @@ pub fn write_temporary(
     written.map(|written| (file, written)).map_err(|error| error.in_subject(&dir.display().to_string()))
 }
 
-/// Writes the bundle to an unnamed file, and verifies it. Returns the file, positioned at its start. Errors refer to the
-/// bundle as `name`.
+/// Writes the bundle to an unnamed file and verifies it. Returns the file, positioned at its start.
+/// Errors refer to the bundle as `name`.
 ///
 /// # Errors
 /// As [`publish`].
@@ -151,7 +156,8 @@ fn begin_writing(packed: &SpooledBundle, progress: &dyn Progress) {
     progress.start(Some(packed.compressed_bytes()));
 }
 
-/// Copies a verified bundle to `out`, encrypted if the options say so. Returns the number of bytes that `out` got.
+/// Copies a verified bundle to `out`, and encrypts it if `options` has a sealer. Returns the number
+/// of bytes written to `out`.
 ///
 /// # Errors
 /// [`ErrorKind::OutputNotIntact`] if the file is no longer as long as the bundle.
@@ -174,7 +180,7 @@ fn copy(
     copied.map(|((), bytes)| bytes)
 }
 
-/// Verifies the output.
+/// Verifies a written bundle.
 fn check(
     bundle: impl Read + Seek + Send,
     name: &str,

@@ -1,7 +1,8 @@
 //! Restores a bundle's logs in one pass and checks each against the manifest.
 //!
-//! Worker threads inflate chunks and read their rows. Each log has a thread of its own, which orders, hashes and
-//! writes its rows. If chunks can be read individually, up to `LOGS_AT_ONCE` logs are processed concurrently.
+//! Worker threads inflate chunks and read their rows. Each log has a thread of its own, which
+//! assembles, hashes and writes it. If chunks can be read individually, up to `LOGS_AT_ONCE` logs
+//! are processed concurrently.
 
 mod log_threads;
 mod sink;
@@ -21,8 +22,8 @@ pub use sink::{LogSink, LogWriter};
 /// The size of a batch of rows if the bundle has no chunk table.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// Restores the selected files of a bundle, empty ones included; `None` selects all. Uses `threads` threads to
-/// inflate chunks.
+/// Restores the selected files of a bundle, empty ones included; `None` selects all. Uses `threads`
+/// threads to inflate chunks.
 ///
 /// # Errors
 /// If the bundle is damaged, a restored log does not match the manifest, or the sink fails.

@@ -1,5 +1,5 @@
-//! Tells the state of this machine's logs: their rows, what rotation has removed and will remove, and the histories that keep
-//! them.
+//! Reports the state of this machine's logs: their rows, the rows that rotation has removed and
+//! will remove, and the histories that keep them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -42,17 +42,18 @@ pub struct LogStatus {
     pub first: Option<Timestamp>,
     /// The latest time of a row.
     pub last: Option<Timestamp>,
-    /// The number of rows that the log has lost. `None` if its rows do not tell.
+    /// The number of rows that the log has lost, according to their numbers. `None` if its rows are
+    /// not numbered.
     pub removed: Option<u64>,
-    /// The next rotation that takes lines from it. `None` if it has no lines, or none is known: it is not rotated, or the
-    /// logs between which rotation moves lines could not be read together.
+    /// The next rotation that takes lines from the log. `None` if the log is empty or not rotated,
+    /// or if the logs between which rotation moves lines could not be read together.
     pub next_rotation: Option<NextRotation>,
 }
 
 /// Reads all logs that were found.
 ///
 /// # Errors
-/// Only if the operation is cancelled: a log that cannot be read is listed.
+/// Only if the operation is cancelled. Logs that cannot be read are listed in the report.
 pub fn status(discovery: Discovery, progress: &dyn Progress) -> Result<StatusReport> {
     let last_runs = last_runs(&discovery.dirs);
     progress.stage(Stage::Reading);
@@ -75,7 +76,8 @@ pub fn status(discovery: Discovery, progress: &dyn Progress) -> Result<StatusRep
     Ok(StatusReport { logs, unreadable, last_runs })
 }
 
-/// Reads the logs of a group that can't be read together, so that one which can't be read does not hide the others.
+/// Reads the logs of a group one by one after they could not be read together, so that an
+/// unreadable log does not hide the others.
 fn each_alone(group: &LogGroup, progress: &dyn Progress) -> (Vec<LogStatus>, Vec<Error>) {
     let (mut logs, mut errors) = (Vec::new(), Vec::new());
     for log in &group.logs {
@@ -87,7 +89,7 @@ fn each_alone(group: &LogGroup, progress: &dyn Progress) -> (Vec<LogStatus>, Vec
     (logs, errors)
 }
 
-/// Returns the error, unless it ends the operation.
+/// Returns the error to be listed, or fails with it if the operation was cancelled.
 fn uncancelled(error: Error) -> Result<Error> {
     match error.kind() {
         ErrorKind::Cancelled => Err(error),
@@ -142,7 +144,7 @@ impl ReadLog {
             progress.advance(line.bytes.len() as u64 + 1);
             let mut id = None;
             let row = classify_and_find(line.bytes, times, &["id"], &mut |_, value| id = value.parse::<u64>().ok());
-            // A torn row can have lost digits.
+            // A torn row may have lost digits of its id.
             id = id.filter(|_| row.is_some());
             read.push(LineShape::of(line, row.is_some()), row.and_then(|row| row.time.timestamp));
             lowest_id = [lowest_id, id].into_iter().flatten().min();

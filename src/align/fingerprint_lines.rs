@@ -1,4 +1,4 @@
-//! Reads the lines of logs, either one after the other or those of a whole log on many threads.
+//! Reads the lines of logs, either one at a time or a whole log on several threads.
 
 use std::io::Read;
 use std::num::NonZeroUsize;
@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::util::line_reader::{BlockError, Line, LineBlocks, LineError, LineReader, lines_of};
 use crate::util::ordered_pool::run_ordered;
 
-/// The number of bytes that a thread works on at a time.
+/// The size of the block that a thread reads lines from at a time.
 const BLOCK_BYTES: usize = 1 << 20;
 
 /// Appends the lines of a log to a side, and ends the log.
@@ -28,7 +28,8 @@ pub fn read_log(
     };
     let mut blocks = LineBlocks::new(log, BLOCK_BYTES, MAX_LINE_BYTES);
     let before = side.len();
-    // The lines before a failure are counted first, for the number of the line that failed.
+    // A failure is reported after the lines before it are appended, because its line number depends
+    // on them.
     let mut failure = None;
     let next = || {
         let block = blocks.next_block().unwrap_or_else(|error| {
@@ -66,7 +67,7 @@ pub fn each_line(reader: impl Read, mut take: impl FnMut(Line<'_>) -> Result<()>
     Ok(())
 }
 
-/// Returns the next line of a log, which is line `number`, counted from 1.
+/// Returns the next line of a log. Errors give its line number as `number`, counted from 1.
 pub fn next_line(lines: &mut LineReader<impl Read>, number: u64) -> Result<Option<Line<'_>>> {
     lines.next_line().map_err(|error| match error {
         LineError::Read(error) => Error::io_unnamed(IoAction::Read, error),

@@ -1,7 +1,7 @@
-//! Matches the lines of two sides by their fingerprints, so that logs larger than memory can be merged.
+//! Compares the lines of two sides by fingerprints, so that logs larger than memory can be merged.
 //!
-//! The fingerprints of the shorter side are kept while those of the other side are looked up. Of each line, only a
-//! number and a few bytes of [`LineMetas`] remain.
+//! The fingerprints of one side are kept in memory while those of the other side are looked up.
+//! Afterwards, only a number and a few bytes of [`LineMetas`] per line remain.
 
 use siphasher::sip128::SipHasher24;
 
@@ -17,25 +17,25 @@ pub type Fingerprint = u128;
 /// The key of a [`Fingerprinter`].
 pub type FingerprintKey = [u8; 16];
 
-/// The hash function for fingerprints. Its key is drawn anew for each import and never leaves it, so that an
-/// attacker cannot craft two lines with the same fingerprint, of which one would be taken for the other and lost.
-/// By chance, two of a billion lines have the same fingerprint once in 10^20 imports. The notes on an encrypted history
-/// keep their key, in a file that only its owner can read.
+/// The hash function for fingerprints. Each import draws a new random key and keeps it in memory
+/// only, so an attacker cannot craft two lines with the same fingerprint, one of which would be
+/// lost. By chance, two of a billion lines have the same fingerprint once in 10^20 imports. The
+/// notes on an encrypted history store their key in a file that only its owner can read.
 #[derive(Debug, Clone, Copy)]
 pub struct Fingerprinter(SipHasher24);
 
 impl Fingerprinter {
-    /// Creates one with this key.
+    /// Creates a fingerprinter with the given key.
     pub fn new(key: &FingerprintKey) -> Self {
         Self(SipHasher24::new_with_key(key))
     }
 
-    /// Creates one with a random key.
+    /// Creates a fingerprinter with a random key.
     pub fn random() -> Result<Self> {
         Self::random_key().map(|key| Self::new(&key))
     }
 
-    /// Draws a random key from the system.
+    /// Returns a random key from the system.
     pub fn random_key() -> Result<FingerprintKey> {
         let mut key = [0; 16];
         let failed = |error: getrandom::Error| Error::io_unnamed(IoAction::Read, error.into());
@@ -49,24 +49,24 @@ impl Fingerprinter {
     }
 }
 
-/// The number that marks a line as missing on the other side.
+/// The id of a line that the other side does not have.
 pub const UNMATCHED: u32 = u32::MAX;
 
 /// The maximum number of lines of a side.
 const MAX_LINES: u32 = u32::MAX - 1;
 
-/// The fingerprints of one side's lines, for lookup. Takes about 22 bytes per line.
+/// A lookup table of the fingerprints of one side's lines. It takes about 22 bytes per line.
 #[derive(Debug)]
 pub struct Index {
     fingerprints: Vec<Fingerprint>,
-    /// A hash table of the numbers of distinct lines. Each is in the first free slot from its fingerprint's
-    /// position on; [`UNMATCHED`] marks a free slot.
+    /// A hash table of the numbers of distinct lines, with linear probing. [`UNMATCHED`] marks a
+    /// free slot.
     slots: Vec<u32>,
 }
 
 impl Index {
-    /// Indexes the lines of a side, in order. Also returns, for each line, the number (from 0) of the first line
-    /// that is the same.
+    /// Indexes the lines of a side, in order. Also returns each line's id: the number (from 0) of
+    /// the first equal line.
     pub fn new(fingerprints: Vec<Fingerprint>) -> Result<(Self, Vec<u32>)> {
         let lines = u32::try_from(fingerprints.len()).ok().filter(|lines| *lines <= MAX_LINES);
         let lines = lines.ok_or(ErrorKind::TooManyLines { limit: MAX_LINES.into() })?;
@@ -84,7 +84,7 @@ impl Index {
         Ok((index, ids))
     }
 
-    /// Returns the number of lines of its side. All line numbers are below it.
+    /// Returns the number of lines of the indexed side. All line numbers are less than it.
     pub fn lines(&self) -> usize {
         self.fingerprints.len()
     }
@@ -94,7 +94,7 @@ impl Index {
         self.slots[self.find(fingerprint)]
     }
 
-    /// Returns the slot of a fingerprint, or the free slot where it would be.
+    /// Returns the slot of a fingerprint, or the free slot where it would go.
     fn find(&self, fingerprint: Fingerprint) -> usize {
         #[allow(clippy::cast_possible_truncation, reason = "the product's upper half is below the number of slots")]
         let mut slot = (((fingerprint >> 64) * self.slots.len() as u128) >> 64) as usize;
@@ -108,16 +108,16 @@ impl Index {
     }
 }
 
-/// The method by which the lines of a side are told apart.
+/// The method that assigns ids to the lines of a side.
 #[derive(Debug, Clone, Copy)]
 pub enum LineKeying<'i> {
-    /// By fingerprints, of which an [`Index`] will be made.
+    /// Stores the fingerprints, for an [`Index`] that assigns the ids later.
     Fingerprint(Fingerprinter),
-    /// By the numbers of equal lines of the other side.
+    /// Looks up the ids of equal lines of the other side.
     Lookup(Fingerprinter, &'i Index),
 }
 
-/// The properties of a line whose text is not at hand.
+/// The properties of a line whose text is unavailable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownLine {
     pub fingerprint: Fingerprint,
@@ -135,12 +135,13 @@ impl KnownLine {
     }
 }
 
-/// Consecutive lines without their text, in any number of logs. Rotation moves rows from one log of a source to an
-/// older one, so all logs of a source, oldest rows first, are compared as one sequence.
+/// The lines of one side without their text, in any number of logs. Rotation moves rows from one
+/// log of a source to an older one, so all logs of a source, oldest rows first, are compared as one
+/// sequence.
 #[derive(Debug, Default)]
 pub struct Side {
-    /// A number for each line. Lines of both sides with the same number are equal. Empty until an index is made, if the
-    /// lines have fingerprints.
+    /// The id of each line. Lines of either side with the same id are equal. Empty before
+    /// [`index`](Self::index) if the lines have fingerprints.
     pub ids: Vec<u32>,
     fingerprints: Vec<Fingerprint>,
     pub metas: LineMetas,
@@ -161,7 +162,7 @@ impl Side {
         self.metas.push(LineMeta { time, shape, run });
     }
 
-    /// Appends a line whose text is not at hand to the current log of a side that will be indexed.
+    /// Appends a line whose text is unavailable to the current log of a side that will be indexed.
     pub fn push_known(&mut self, line: KnownLine) {
         let shape = LineShape {
             bytes: 0,
@@ -192,7 +193,8 @@ impl Side {
         self.ends.push(self.len());
     }
 
-    /// Indexes its lines, which must have fingerprints, so that the other side's lines can be looked up.
+    /// Indexes the lines, which must have fingerprints, so that the other side's lines can be
+    /// looked up.
     pub fn index(&mut self) -> Result<Index> {
         let (index, ids) = Index::new(std::mem::take(&mut self.fingerprints))?;
         self.ids = ids;
@@ -204,7 +206,7 @@ impl Side {
         self.metas.len()
     }
 
-    /// Returns the index of the log that has this line.
+    /// Returns the index of the log that contains this line.
     pub fn log_of(&self, line: usize) -> usize {
         self.ends.partition_point(|end| *end <= line)
     }

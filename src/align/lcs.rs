@@ -5,11 +5,11 @@ use super::index::UNMATCHED;
 /// The match of a line of the bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineMatch {
-    /// This machine does not have the line, or has it less often.
+    /// The local side does not have the line, or has it less often.
     New,
-    /// The line is this local line.
+    /// The line matches this local line.
     With(u32),
-    /// The line is a local line, but one at another position in the local order.
+    /// The local side has the line, but at another position in its order.
     Elsewhere,
 }
 
@@ -40,12 +40,13 @@ impl Alignment {
     }
 }
 
-/// Aligns two sequences of lines, given by their ids. On one side, the ids are line numbers of that side, below
-/// `distinct`. On the other side, they are the same numbers or [`UNMATCHED`].
+/// Aligns two sequences of lines, given by their ids. On one side, the ids are line numbers of that
+/// side, below `distinct`. On the other side, they are the same numbers or [`UNMATCHED`].
 ///
-/// If the bundle has a line more often than this machine, the surplus is new. The others are matched so that as
-/// many as possible have the same order on both sides (a longest common subsequence). If that is too much work
-/// because thousands of lines are equal, equal lines are matched only by their position from the start or the end.
+/// If the bundle has a line more often than the local side, the surplus is new. The other lines are
+/// matched so that as many as possible have the same order on both sides (a longest common
+/// subsequence). If thousands of equal lines make that too expensive, equal lines are matched only
+/// by their rank from the start or the end.
 pub fn align(local: &[u32], bundle: &[u32], distinct: usize) -> Alignment {
     let mut alignment = Alignment(vec![Alignment::NEW; bundle.len()]);
     if !embed(local, bundle, &mut alignment) {
@@ -62,8 +63,8 @@ pub fn align(local: &[u32], bundle: &[u32], distinct: usize) -> Alignment {
     alignment
 }
 
-/// Matches all local lines in the bundle's order, if they occur there in this order. This is the case if this
-/// machine has the start, the end, or any part of the bundle's lines.
+/// Matches all local lines if the bundle has them in the same order, and returns true if so. This
+/// is the case if the local lines are the start, the end or any part of the bundle's lines.
 fn embed(local: &[u32], bundle: &[u32], alignment: &mut Alignment) -> bool {
     let mut next = 0;
     for (at, id) in bundle.iter().enumerate() {
@@ -78,7 +79,8 @@ fn embed(local: &[u32], bundle: &[u32], alignment: &mut Alignment) -> bool {
     next == local.len()
 }
 
-/// Finds unmatched lines of the bundle that equal another local line: as many of each as remain.
+/// Marks unmatched lines of the bundle as [`Elsewhere`](LineMatch::Elsewhere) if an equal local
+/// line is unmatched too.
 fn find_elsewhere(local: &[u32], bundle: &[u32], distinct: usize, alignment: &mut Alignment) {
     let mut unmatched = counts(local, distinct);
     for (line_match, id) in alignment.0.iter().zip(bundle) {
@@ -113,10 +115,11 @@ fn number(line: usize) -> u32 {
     line as u32
 }
 
-/// The mark of a link without a previous link.
+/// The value of [`LcsPair::before`] for the first pair of a chain.
 const NONE: u32 = u32::MAX;
 
-/// A pair of equal lines, and the previous pair in the longest chain that ends with it.
+/// A pair of equal lines, with the index of the previous pair in the longest chain that ends with
+/// it.
 struct LcsPair {
     local: u32,
     bundle: u32,
@@ -131,36 +134,36 @@ struct UnalignedLines<'m> {
 }
 
 impl UnalignedLines<'_> {
-    /// Passes the longest chain of pairs that rises on both sides to `take`, last pair first. The algorithm is
-    /// that of Hunt and Szymanski.
+    /// Finds the longest chain of pairs that ascends on both sides, by the Hunt–Szymanski
+    /// algorithm, and passes its pairs to `take`, last pair first.
     fn each_common_line(&self, mut take: impl FnMut(usize, usize)) {
         if self.local.is_empty() || self.bundle.is_empty() {
             return;
         }
         let mut candidates = Candidates::new(self);
-        let mut links: Vec<LcsPair> = Vec::new();
-        // For each length, the last link of the chain that ends earliest in the bundle.
+        let mut pairs: Vec<LcsPair> = Vec::new();
+        // For each length, the last pair of the chain that ends earliest in the bundle.
         let mut chains: Vec<u32> = Vec::new();
         for (at, id) in self.local.iter().enumerate().filter(|(_, id)| **id != UNMATCHED) {
-            // In descending order, so that no chain takes one local line twice.
+            // In descending order, so that no chain contains the same local line twice.
             candidates.each_descending(*id, |found| {
-                let length = chains.partition_point(|link| links[*link as usize].bundle < found);
-                if chains.get(length).is_some_and(|link| links[*link as usize].bundle == found) {
+                let length = chains.partition_point(|pair| pairs[*pair as usize].bundle < found);
+                if chains.get(length).is_some_and(|pair| pairs[*pair as usize].bundle == found) {
                     return;
                 }
                 let before = length.checked_sub(1).map_or(NONE, |shorter| chains[shorter]);
-                let link = number(links.len());
-                links.push(LcsPair { local: number(at), bundle: found, before });
+                let pair = number(pairs.len());
+                pairs.push(LcsPair { local: number(at), bundle: found, before });
                 match chains.get_mut(length) {
-                    Some(last) => *last = link,
-                    None => chains.push(link),
+                    Some(last) => *last = pair,
+                    None => chains.push(pair),
                 }
             });
         }
         let mut next = chains.last().copied().unwrap_or(NONE);
-        while let Some(link) = links.get(next as usize) {
-            take(link.local as usize, link.bundle as usize);
-            next = link.before;
+        while let Some(pair) = pairs.get(next as usize) {
+            take(pair.local as usize, pair.bundle as usize);
+            next = pair.before;
         }
     }
 }
@@ -169,11 +172,12 @@ impl UnalignedLines<'_> {
 struct Candidates {
     /// The bundle's line numbers, sorted by id and then ascending.
     positions: Vec<u32>,
-    /// The end of each id's range in `positions`. A range starts where that of the previous id ends.
+    /// The end of each id's range in `positions`. A range starts where that of the previous id
+    /// ends.
     ends: Vec<u32>,
-    /// For each id, the number of times that it is still to come and the number of times that it came. `None`
-    /// unless there are too many equal lines to try all pairs.
-    turns: Option<Vec<(u32, u32)>>,
+    /// For each id, the number of its local occurrences that are still to come, and of those
+    /// already passed. `None` unless there are too many equal lines to try all pairs.
+    occurrences: Option<Vec<(u32, u32)>>,
 }
 
 impl Candidates {
@@ -182,8 +186,10 @@ impl Candidates {
         let mut ends = counts(bundle, distinct);
         let all_pairs: u64 = local.iter().filter_map(|id| ends.get(*id as usize)).map(|count| u64::from(*count)).sum();
         let affordable = 8 * (local.len() + bundle.len()) as u64 + (1 << 20);
-        let turns = (all_pairs > affordable).then(|| counts(local, distinct).into_iter().map(|all| (all, 0)).collect());
-        // Turns the counts into the start of each id's range, which the loop below then moves to its end.
+        let occurrences =
+            (all_pairs > affordable).then(|| counts(local, distinct).into_iter().map(|all| (all, 0)).collect());
+        // Turns the counts into the start of each id's range, which the loop below then moves to
+        // its end.
         let mut start = 0;
         for end in &mut ends {
             start += std::mem::replace(end, start);
@@ -194,7 +200,7 @@ impl Candidates {
             positions[*end as usize] = number(at);
             *end += 1;
         }
-        Self { positions, ends, turns }
+        Self { positions, ends, occurrences }
     }
 
     /// Passes the candidates for the next local line with this id to `take`, in descending order.
@@ -202,8 +208,8 @@ impl Candidates {
         let id = id as usize;
         let start = id.checked_sub(1).map_or(0, |before| self.ends[before]);
         let positions = &self.positions[start as usize..self.ends[id] as usize];
-        let turn = self.turns.as_mut().map(|turns| &mut turns[id]);
-        let Some((remaining, rank)) = turn.filter(|_| positions.len() > 2).map(next_turn) else {
+        let occurrence = self.occurrences.as_mut().map(|occurrences| &mut occurrences[id]);
+        let Some((remaining, rank)) = occurrence.filter(|_| positions.len() > 2).map(next_occurrence) else {
             return positions.iter().rev().for_each(|position| take(*position));
         };
         let from_start = positions.get(rank as usize);
@@ -214,21 +220,22 @@ impl Candidates {
     }
 }
 
-/// Returns the counts of an id before this occurrence: times to come, and times past. Updates them.
-fn next_turn(turn: &mut (u32, u32)) -> (u32, u32) {
-    let next = (turn.0 - 1, turn.1 + 1);
-    std::mem::replace(turn, next)
+/// Returns the counts of an id at its next occurrence (to come, passed), and updates them.
+fn next_occurrence(occurrence: &mut (u32, u32)) -> (u32, u32) {
+    let next = (occurrence.0 - 1, occurrence.1 + 1);
+    std::mem::replace(occurrence, next)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A line that occurs again and again, one that occurs twice, and from [`MARK`] on lines that occur once.
+    /// Ids: a line that occurs many times, one that occurs twice, and from [`MARK`] on, lines that
+    /// occur once.
     const SAME: u32 = 0;
     const TWICE: u32 = 1;
     const MARK: u32 = 2;
-    /// A line that only the bundle has. Lines that only this machine has are [`UNMATCHED`].
+    /// A line that only the bundle has. Lines that only the local side has are [`UNMATCHED`].
     const OWN: u32 = MARK + 6000;
 
     /// Returns the marks `from..to`, each followed by an equal line.
@@ -252,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn all_pairs_of_equal_lines_are_tried_while_that_is_affordable() {
+    fn all_pairs_of_equal_lines_are_tried_up_to_the_limit() {
         let bundle = [marked(0, 1000), vec![SAME; 40]].concat();
         let all_pairs = 1040 * 1040 + 1000;
         let affordable = |others: usize| 8 * (2 * 2040 + others) + (1 << 20);
@@ -264,16 +271,18 @@ mod tests {
                 let marks = (0..2000).map(|line| Some(40 + line)).chain([None; 40]);
                 assert!(matched.iter().copied().eq(marks));
             } else {
-                // All equal lines match by their position. The matches of the marks between them are not found.
+                // Equal lines match by rank only, so the matches of the marks between them are not
+                // found.
                 assert_eq!(count(&matched), 1040);
             }
         }
     }
 
     #[test]
-    fn thousands_of_equal_lines_are_matched_by_position_from_the_start_or_the_end() {
+    fn thousands_of_equal_lines_are_matched_by_rank_from_the_start_or_the_end() {
         let bundle = [vec![OWN], marked(0, 2000), vec![OWN]].concat();
-        // The first or the last quarter is missing locally, and there are other lines instead.
+        // The local side has other lines in place of the first quarter, the last quarter, or
+        // neither.
         for (from, to) in [(0, 1500), (500, 2000), (0, 2000)] {
             let local = [vec![UNMATCHED], marked(from, to), vec![UNMATCHED; 2]].concat();
             let there = 1 + 2 * from as usize..1 + 2 * to as usize;
@@ -283,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn among_thousands_of_equal_lines_all_pairs_of_double_lines_are_tried() {
+    fn all_pairs_of_lines_that_occur_twice_are_tried_among_thousands_of_equal_lines() {
         let (one, other) = (MARK + 5000, MARK + 5001);
         let many = marked(0, 2000);
         let local = [vec![one, TWICE, other, TWICE, UNMATCHED], many.clone(), vec![UNMATCHED]].concat();

@@ -1,5 +1,6 @@
-//! Stores the properties of lines that a merge needs, besides their equality, in a few bytes per line. Lines are
-//! only read in order, so each timestamp is stored as its difference from the one before.
+//! Stores the properties of lines that a merge needs, other than their ids, in a few bytes per
+//! line. Lines are only read in order, so each timestamp is stored as the difference from the
+//! previous one.
 
 use super::line_shape::LineShape;
 use super::row_keys::RunRow;
@@ -17,11 +18,12 @@ pub struct LineMeta {
 /// The properties of consecutive lines.
 #[derive(Debug, Clone, Default)]
 pub struct LineMetas {
-    /// For each line, a number that holds its length and, in the lowest four bits, its kind. Usual lines have a
-    /// kind of their own. For any other line a number follows that holds its [`Flags`] and by how much its bytes
-    /// exceed its UTF-16 units. Then follow the timestamp, as the difference from the last one, and the run, for
-    /// lines that have them. Numbers have seven bits per byte, lowest first, with the eighth bit set on all but
-    /// the last byte.
+    /// Each line begins with a number that holds its length and, in the lowest four bits, its kind.
+    /// Each usual combination of flags has its own kind. For any other line, a number follows that
+    /// holds its [`Flags`] and its surplus of bytes over UTF-16 units. Lines that have a timestamp
+    /// or a run continue with those; the timestamp is stored as the difference from the previous
+    /// one. Numbers are LEB128: seven bits per byte, lowest first, with the eighth bit set on all
+    /// but the last byte.
     packed: Vec<u8>,
     lines: usize,
     last_time: i64,
@@ -30,7 +32,7 @@ pub struct LineMetas {
 /// The number of bits for the kind.
 const KIND_BITS: u32 = 4;
 
-/// The kind of all lines that have no kind of their own.
+/// The kind of all lines whose flags have no kind of their own.
 const UNUSUAL: u64 = 15;
 
 /// The properties of a line other than its length, its timestamp and its run.
@@ -47,7 +49,7 @@ impl Flags {
     const RUN: u64 = 64;
     const BITS: u32 = 7;
 
-    /// The flags of the lines that have a kind of their own. Such lines are ASCII only.
+    /// The flags that have a kind of their own, in lines with as many bytes as UTF-16 units.
     const USUAL: [u64; 13] = {
         const LF: u64 = Flags::LINE_FEED;
         const CRLF: u64 = Flags::LINE_FEED | Flags::CARRIAGE_RETURN;

@@ -9,7 +9,8 @@ use crate::util::line_reader::Line;
 pub struct LineShape {
     /// Bytes of its content.
     pub bytes: u32,
-    /// UTF-16 code units of its content, each invalid part counted as one. Never more than the bytes.
+    /// UTF-16 code units of its content, with each invalid sequence counted as one. Never more than
+    /// `bytes`.
     pub units: u32,
     pub is_terminated: bool,
     pub has_carriage_return: bool,
@@ -18,8 +19,8 @@ pub struct LineShape {
     pub is_utf8: bool,
 }
 
-/// The longest line that is read, in bytes without its line feed. All lines of a bundle are shorter, because their
-/// envelopes are not longer than this.
+/// The maximum length of a line in bytes, without its line feed. All lines of a bundle are shorter,
+/// because this also limits their envelopes.
 pub const MAX_LINE_BYTES: u64 = (1 << 29) - 1;
 
 impl LineShape {
@@ -45,20 +46,20 @@ impl LineShape {
         self.is_terminated
     }
 
-    /// Returns its length in bytes, including its line ending.
+    /// Returns the length of the line in bytes, with its line ending.
     pub fn bytes(self) -> u64 {
         u64::from(self.bytes) + u64::from(self.is_terminated) + u64::from(self.has_carriage_return)
     }
 
-    /// Returns its size as Patchwork counts it: a carriage return is part of the line.
+    /// Returns the size of the line as Patchwork counts it, with its carriage return.
     pub fn size(self) -> LineSize {
         let units = u64::from(self.units) + u64::from(self.has_carriage_return);
         LineSize { units, is_blank: self.is_blank, is_utf8: self.is_utf8 }
     }
 }
 
-/// Returns the content of a line, without its line ending. Lines with the same content are the same, so a log
-/// whose line endings an editor changed still has the same lines.
+/// Returns the content of a line, without its carriage return. Lines with the same content are
+/// equal, so a log still has the same lines after an editor has changed its line endings.
 pub fn content(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }

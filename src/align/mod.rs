@@ -1,9 +1,11 @@
-//! Aligns the lines of two sides, and interleaves them: lines in, an order of lines out. It knows no files.
+//! Aligns the lines of two sides and determines the order of the merged lines. This module does not
+//! access files.
 //!
-//! 1. `fingerprint_lines` reads the lines of a side. Of each line, a fingerprint ([`index`]) and a few properties
-//!    remain ([`row_keys`], [`line_meta`]).
+//! 1. `fingerprint_lines` reads the lines of a side. It keeps a fingerprint ([`index`]) and a few
+//!    properties ([`row_keys`], [`line_meta`]) of each line.
 //! 2. `lcs` matches the lines of both sides, as many as possible in the same order.
-//! 3. `steps` yields the lines of the result, in order. `run_order` decides between rows about the same run.
+//! 3. `steps` yields the lines of the result, in order. `run_order` decides between rows about the
+//!    same run.
 //! 4. [`side_reader`] reads the text of the lines again.
 
 mod fingerprint_lines;

@@ -1,4 +1,4 @@
-//! Reads what a merge needs to know of a row: its timestamp, and the run that it is about.
+//! Reads the parts of a row that a merge needs: its timestamp and the run that it is about.
 
 use std::borrow::Cow;
 use std::hash::Hasher;
@@ -28,10 +28,10 @@ pub struct KeyedRow {
 /// The run that a row is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunRow {
-    /// A hash of the run's identity. Two runs that share it by chance are at worst put into an order that neither
-    /// needs. It is the same in every import, so that equal imports give equal logs.
+    /// A hash of the run's identity. Two runs that share a hash by chance are at worst ordered
+    /// needlessly. The hash has a fixed key, so that equal imports give equal logs.
     pub run: u32,
-    /// The time at which the run ended, in milliseconds since 1970.
+    /// The end of the run, in milliseconds since 1970.
     pub ended: Option<i64>,
 }
 
@@ -40,7 +40,7 @@ impl RowKeys {
     pub fn read(self, line: &[u8]) -> Option<KeyedRow> {
         let names = self.run.map(|keys| [keys.id, keys.ended.key()]);
         let (mut run, mut ended) = (None, None);
-        // Of duplicate keys the last counts, as in JavaScript.
+        // The last of duplicate keys counts, as in JavaScript.
         let row =
             classify_and_find(line, self.times, names.as_ref().map_or(&[], |names| names), &mut |name, value| match (
                 name, self.run,
@@ -55,10 +55,11 @@ impl RowKeys {
 /// Hashes the identity of a run, given as JSON. Returns `None` if it is empty or not a string.
 fn hash_of_id(json: &str) -> Option<u32> {
     let json = json.starts_with('"').then_some(json)?;
-    // An identity with an unpaired surrogate is not a string to JSON readers. It is compared as it is written.
+    // serde_json rejects a string with an unpaired surrogate. Such an identity is compared as it is
+    // written.
     let id = serde_json::from_str::<Cow<'_, str>>(json).unwrap_or(Cow::Borrowed(json));
     let mut hasher = SipHasher13::new();
     hasher.write(id.as_bytes());
-    #[allow(clippy::cast_possible_truncation, reason = "any 32 bits of a hash are one")]
+    #[allow(clippy::cast_possible_truncation, reason = "any 32 bits of a hash are a hash")]
     (!id.is_empty()).then_some(hasher.finish() as u32)
 }

@@ -1,5 +1,6 @@
-//! Orders the rows that both sides have about the same run, where a merge leaves a choice. The last row about a
-//! run is the one that counts, so the row with the later end comes last, whichever side it is on.
+//! Orders the last rows of both sides about the same run where a merge could put either last.
+//! Readers use the last row about a run, so the row with the later end comes last, whichever side
+//! it is on.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -8,9 +9,9 @@ use super::lcs::{Alignment, LineMatch};
 use super::line_meta::LineMetas;
 use super::row_keys::RunRow;
 
-/// A row that must come after a row of the other side, because it ended the same run later.
+/// A constraint that a row must follow a row of the other side, because it ends the same run later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wait {
+pub struct RowConstraint {
     /// The row's line number on its side.
     line: usize,
     /// The line number of the other row.
@@ -18,40 +19,40 @@ pub struct Wait {
     row: RunRow,
 }
 
-impl Wait {
-    /// Returns true if the row must not come yet, because the other side continues with line `next`.
-    pub fn holds(&self, next: usize) -> bool {
+impl RowConstraint {
+    /// Returns true if the other row is not yet written: its side continues with line `next`.
+    pub fn is_unmet(&self, next: usize) -> bool {
         next <= self.other
     }
 
-    /// Compares two rows that hold each other back, together with rows around them. The lesser row comes first.
+    /// Compares the rows of two constraints that block each other. The lesser row comes first.
     pub fn cmp_rows(&self, other: &Self) -> Ordering {
         (self.row.ended, self.row.run).cmp(&(other.row.ended, other.row.run))
     }
 }
 
-/// The rows of one side that must wait, in the order of their lines.
+/// The constraints on rows of one side, in the order of their lines.
 #[derive(Debug, Default)]
-pub struct Waits(Vec<Wait>);
+pub struct RowConstraints(Vec<RowConstraint>);
 
-impl Waits {
-    /// Returns the wait of line `line`, if it must wait.
-    pub fn of(&self, line: usize) -> Option<&Wait> {
-        let at = self.0.binary_search_by_key(&line, |wait| wait.line).ok()?;
+impl RowConstraints {
+    /// Returns the constraint on line `line`, if any.
+    pub fn of(&self, line: usize) -> Option<&RowConstraint> {
+        let at = self.0.binary_search_by_key(&line, |constraint| constraint.line).ok()?;
         self.0.get(at)
     }
 }
 
-/// The rows of both sides that must wait for a row of the other side.
+/// The constraints on the rows of both sides.
 #[derive(Debug, Default)]
 pub struct RunOrder {
-    pub local: Waits,
-    pub bundle: Waits,
+    pub local: RowConstraints,
+    pub bundle: RowConstraints,
 }
 
 impl RunOrder {
-    /// Finds the runs whose last rows on the two sides differ and are between the same two lines that both sides
-    /// have, so that either row could come last.
+    /// Finds the runs whose last rows differ on the two sides although either could come last,
+    /// because both rows are between the same two common lines.
     pub fn new(local: &Side, bundle: &Side, alignment: &Alignment) -> Self {
         let mut order = Self::default();
         let mut pairs = last_rows(&local.metas, &bundle.metas, alignment);
@@ -62,15 +63,16 @@ impl RunOrder {
         let in_bundle = rows_at(&bundle.metas, pairs.iter().map(|pair| pair.bundle));
         let in_local = rows_at(&local.metas, pairs.iter().map(|pair| pair.local));
         for (pair, (local, bundle)) in pairs.iter().zip(in_local.into_iter().zip(in_bundle)) {
-            let wait = |line: u32, other: u32, row| Wait { line: line as usize, other: other as usize, row };
+            let constraint =
+                |line: u32, other: u32, row| RowConstraint { line: line as usize, other: other as usize, row };
             match local.ended.cmp(&bundle.ended) {
-                Ordering::Greater => order.local.0.push(wait(pair.local, pair.bundle, local)),
-                Ordering::Less => order.bundle.0.push(wait(pair.bundle, pair.local, bundle)),
+                Ordering::Greater => order.local.0.push(constraint(pair.local, pair.bundle, local)),
+                Ordering::Less => order.bundle.0.push(constraint(pair.bundle, pair.local, bundle)),
                 Ordering::Equal => {}
             }
         }
-        order.local.0.sort_unstable_by_key(|wait| wait.line);
-        order.bundle.0.sort_unstable_by_key(|wait| wait.line);
+        order.local.0.sort_unstable_by_key(|constraint| constraint.line);
+        order.bundle.0.sort_unstable_by_key(|constraint| constraint.line);
         order
     }
 }
@@ -82,7 +84,7 @@ struct Pair {
     bundle: u32,
 }
 
-/// Returns the pairs of last rows in which the bundle's row is new.
+/// Returns the pairs of last rows whose bundle row is new.
 fn last_rows(local: &LineMetas, bundle: &LineMetas, alignment: &Alignment) -> Vec<Pair> {
     let mut in_bundle = last_rows_of(bundle, |_| true);
     in_bundle.retain(|(_, line)| alignment.of(*line as usize) == LineMatch::New);
@@ -105,8 +107,8 @@ fn last_rows_of(metas: &LineMetas, is_wanted: impl Fn(u32) -> bool) -> Vec<(u32,
     rows
 }
 
-/// Keeps the pairs whose local row is not in the bundle, and whose two rows are between the same two lines that
-/// both sides have.
+/// Keeps the pairs whose local row is not in the bundle, and whose rows are between the same two
+/// common lines.
 fn keep_free(pairs: &mut Vec<Pair>, alignment: &Alignment) {
     let mut gaps = vec![0; pairs.len()];
     let mut matched = matches(alignment).peekable();
@@ -134,7 +136,7 @@ fn keep_free(pairs: &mut Vec<Pair>, alignment: &Alignment) {
     pairs.retain(|_| is_free.next().unwrap_or_default());
 }
 
-/// Returns the lines that both sides have in order, by their numbers on both sides. Both numbers ascend.
+/// Returns the line numbers (local, bundle) of the common lines. Both numbers ascend.
 fn matches(alignment: &Alignment) -> impl Iterator<Item = (u32, u32)> {
     (0..).zip((0..alignment.len()).map(|line| alignment.of(line))).filter_map(|(bundle, line_match)| match line_match {
         LineMatch::With(local) => Some((local, bundle)),

@@ -1,4 +1,4 @@
-//! Reads the lines of a side again, once their order in the result is known.
+//! Reads the lines of a side again, once the order of the result is known.
 
 use std::io::Read;
 
@@ -8,7 +8,7 @@ use super::line_shape::MAX_LINE_BYTES;
 use crate::error::{ErrorKind, Result};
 use crate::util::line_reader::{Line, LineReader};
 
-/// Reads the lines of one side again. They must be requested in order.
+/// A reader of the lines of one side, which must be requested in order.
 pub struct SideReader<'s, R> {
     side: &'s Side,
     logs: Vec<Option<LineReader<R>>>,
@@ -16,7 +16,7 @@ pub struct SideReader<'s, R> {
 }
 
 impl<'s, R: Read> SideReader<'s, R> {
-    /// Creates a reader of the logs of a side, in their order. `None` is a log without lines.
+    /// Creates a reader of the logs of a side, in order. `None` stands for a log without lines.
     pub fn new(side: &'s Side, logs: impl Iterator<Item = Option<R>>) -> Self {
         let logs = logs.map(|log| log.map(|log| LineReader::new(log, MAX_LINE_BYTES))).collect();
         Self { side, logs, next: 0 }

@@ -1,17 +1,18 @@
-//! Interleaves the local lines with the lines of a bundle.
+//! Interleaves the local lines with the lines of a bundle. Common lines are those that both sides
+//! have in the same order.
 //!
 //! The result always has these properties:
 //! - Every distinct line occurs as often as on the side that has it more often.
-//! - The local lines keep their order and their files. The bundle's lines keep their order, except for lines that
-//!   the local side has in another order: a line can be in one place only, and local lines stay where they are.
-//! - Between two lines that both sides have, a line follows once all older lines of the other side are written.
-//!   The age of a line is the latest timestamp up to it on its side, because lines are written in order, whatever
-//!   timestamp a row carries. Of lines of the same age, the bundle's come first. A line without a timestamp stays
-//!   after the line before it.
-//! - Where both sides end with different rows about the same run, and both rows are between the same two lines
-//!   that both sides have, the row with the later end of the run comes last, because a reader takes the last row
-//!   of a run. Merging A into B and B into A give such a run the same last row. (If rows cannot all come last
-//!   because each side keeps its order, they follow in the order of their ends.)
+//! - The local lines keep their order and their files. The bundle's lines keep their order, except
+//!   for lines that the local side has in another order: the local order wins.
+//! - Between two common lines, the lines of both sides are merged by time, older lines first. The
+//!   time of a line is the latest timestamp up to it on its side, because a log is written in
+//!   order, whatever timestamps its rows have. Of lines with the same time, the bundle's come
+//!   first. A line without a timestamp follows the line before it.
+//! - If the sides have different last rows about the same run, and both rows are between the same
+//!   two common lines, the row with the later end comes last, because readers use the last row
+//!   about a run. Merging A into B and merging B into A give such a run the same last row. (If the
+//!   orders of the sides prevent that for some runs, their rows follow in the order of the ends.)
 //! - Merging the same bundle again gives the same lines.
 
 use std::iter::Peekable;
@@ -22,7 +23,7 @@ use super::line_meta::{LineMeta, LineMetaIter, LineMetas};
 use super::line_shape::LineShape;
 use super::run_order::RunOrder;
 
-/// The origin of the next line of the result.
+/// A line of the result, by its origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MergeStep {
     /// A line that only this machine has.
@@ -41,33 +42,33 @@ pub struct SideLine {
     pub shape: LineShape,
 }
 
-/// A position in the lines of one side, with the age of the next line.
+/// A position in the lines of one side.
 struct Cursor<'m> {
     metas: Peekable<LineMetaIter<'m>>,
     next: usize,
-    /// The latest timestamp so far; before the first one, that first timestamp. `None` on a side without
-    /// timestamps.
-    age: Option<i64>,
-    met_time: bool,
+    /// The latest timestamp so far, or before the first one, the first timestamp. `None` on a side
+    /// without timestamps.
+    latest_time: Option<i64>,
+    seen_time: bool,
 }
 
 enum NextLine {
-    /// The line stays after the line before it.
+    /// The line follows the line before it.
     Follows,
-    /// The age of the line. On a side without timestamps it is `None`: older than everything.
-    Aged(Option<i64>),
+    /// The time of the line. `None`, on a side without timestamps, is before any other.
+    At(Option<i64>),
 }
 
 impl<'m> Cursor<'m> {
     fn new(metas: &'m LineMetas) -> Self {
         let first = metas.iter().find_map(|meta| meta.time);
-        Self { metas: metas.iter().peekable(), next: 0, age: first, met_time: false }
+        Self { metas: metas.iter().peekable(), next: 0, latest_time: first, seen_time: false }
     }
 
     fn head(&mut self) -> NextLine {
         match self.metas.peek().and_then(|meta| meta.time) {
-            None if self.met_time => NextLine::Follows,
-            time => NextLine::Aged(time.max(self.age)),
+            None if self.seen_time => NextLine::Follows,
+            time => NextLine::At(time.max(self.latest_time)),
         }
     }
 
@@ -75,8 +76,8 @@ impl<'m> Cursor<'m> {
     fn take(&mut self) -> Option<SideLine> {
         let LineMeta { time, shape, .. } = self.metas.next()?;
         if time.is_some() {
-            self.age = self.age.max(time);
-            self.met_time = true;
+            self.latest_time = self.latest_time.max(time);
+            self.seen_time = true;
         }
         self.next += 1;
         Some(SideLine { line: self.next - 1, shape })
@@ -89,8 +90,8 @@ pub struct MergeSteps<'m> {
     bundle: Cursor<'m>,
     local_lines: usize,
     alignment: &'m Alignment,
-    /// The next line that both sides have in order: its line numbers on the local side and in the bundle.
-    meeting: Option<(usize, usize)>,
+    /// The line numbers (local, bundle) of the next common line.
+    next_common: Option<(usize, usize)>,
     order: RunOrder,
 }
 
@@ -99,23 +100,26 @@ impl<'m> MergeSteps<'m> {
         let local_lines = local.metas.len();
         let order = RunOrder::new(local, bundle, alignment);
         let (local, bundle) = (Cursor::new(&local.metas), Cursor::new(&bundle.metas));
-        let mut steps = Self { local, bundle, local_lines, alignment, meeting: None, order };
-        steps.meeting = steps.find_meeting();
+        let mut steps = Self { local, bundle, local_lines, alignment, next_common: None, order };
+        steps.next_common = steps.find_common();
         steps
     }
 
-    fn find_meeting(&self) -> Option<(usize, usize)> {
+    fn find_common(&self) -> Option<(usize, usize)> {
         (self.bundle.next..self.alignment.len()).find_map(|line| match self.alignment.of(line) {
             LineMatch::With(local) => Some((local as usize, line)),
             _ => None,
         })
     }
 
-    /// Returns true if the local line comes next. Both sides must have lines left before the next meeting.
+    /// Returns true if the local line comes next. Both sides must have lines left before the next
+    /// common line.
     fn local_is_next(&mut self) -> bool {
-        let local_waits = self.order.local.of(self.local.next).filter(|wait| wait.holds(self.bundle.next));
-        let bundle_waits = self.order.bundle.of(self.bundle.next).filter(|wait| wait.holds(self.local.next));
-        match (local_waits, bundle_waits) {
+        let local_constraint =
+            self.order.local.of(self.local.next).filter(|constraint| constraint.is_unmet(self.bundle.next));
+        let bundle_constraint =
+            self.order.bundle.of(self.bundle.next).filter(|constraint| constraint.is_unmet(self.local.next));
+        match (local_constraint, bundle_constraint) {
             (Some(local), Some(bundle)) => return local.cmp_rows(bundle).is_lt(),
             (Some(_), None) => return false,
             (None, Some(_)) => return true,
@@ -124,7 +128,7 @@ impl<'m> MergeSteps<'m> {
         match (self.local.head(), self.bundle.head()) {
             (NextLine::Follows, _) => true,
             (_, NextLine::Follows) => false,
-            (NextLine::Aged(local), NextLine::Aged(bundle)) => local < bundle,
+            (NextLine::At(local), NextLine::At(bundle)) => local < bundle,
         }
     }
 }
@@ -133,7 +137,7 @@ impl Iterator for MergeSteps<'_> {
     type Item = MergeStep;
 
     fn next(&mut self) -> Option<MergeStep> {
-        let (local_end, bundle_end) = self.meeting.unwrap_or((self.local_lines, self.alignment.len()));
+        let (local_end, bundle_end) = self.next_common.unwrap_or((self.local_lines, self.alignment.len()));
         while self.bundle.next < bundle_end && self.alignment.of(self.bundle.next) == LineMatch::Elsewhere {
             self.bundle.take();
         }
@@ -141,17 +145,18 @@ impl Iterator for MergeSteps<'_> {
             (true, bundle) if !bundle || self.local_is_next() => self.local.take().map(MergeStep::Local),
             (_, true) => self.bundle.take().map(MergeStep::Bundle),
             (_, false) => {
-                self.meeting?;
+                self.next_common?;
                 let step = MergeStep::Both { local: self.local.take()?, bundle: self.bundle.take()? };
-                self.meeting = self.find_meeting();
+                self.next_common = self.find_common();
                 Some(step)
             }
         }
     }
 }
 
-/// Passes every line of the result to `take`, with the index of its log. A local line stays in its log. A new line
-/// goes to the log that it has in the bundle, limited to the logs of the local lines around it.
+/// Passes every line of the result to `take`, with the index of its log. A local line stays in its
+/// log. A new line goes to the same log as in the bundle, clamped to the logs of the local lines
+/// around it.
 pub fn each_step<E>(
     local: &Side,
     bundle: &Side,

@@ -1,4 +1,4 @@
-//! Bundles logs: reads each once, and writes the bundle to a file or any [`Write`].
+//! Bundles logs: reads each log once and writes the bundle to a file or any [`Write`].
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,8 +16,8 @@ use crate::util::atomic_file::{AtomicFile, OutputTarget};
 use crate::util::cancel::CancellableIo;
 use crate::util::file_identity::lead_to_same_file;
 
-/// Options for an export. The same logs and options give the same bytes, unless encrypted, regardless of the number of
-/// threads.
+/// Options for an export. The same logs and options give the same bytes, unless encrypted,
+/// regardless of the number of threads.
 pub use crate::bundle::writer::WriteOptions as ExportOptions;
 pub use crate::gzip::Level;
 
@@ -48,12 +48,13 @@ impl ExportReport {
     }
 }
 
-/// Writes a bundle of the discovered logs to `sink`, which errors call `sink_name`. Nothing is written until every
-/// log has been read to its end. The logs of each source are read as they were at a single moment: see
-/// [`open_in`](crate::logs::LogGroup::open_in).
+/// Writes a bundle of the discovered logs to `sink`. Errors refer to `sink` as `sink_name`. Nothing
+/// is written until every log has been read to its end. The logs of each source are read as they
+/// were at one instant: see [`open_in`](crate::logs::LogGroup::open_in).
 ///
 /// # Errors
-/// If a log cannot be read up to the length that it had when it was opened, or exceeds a limit, or if `sink` fails.
+/// If a log cannot be read up to the length that it had when it was opened, a log exceeds a limit,
+/// or `sink` fails.
 pub fn export(
     discovery: &Discovery,
     options: &ExportOptions,
@@ -112,7 +113,7 @@ impl ReadLogs {
     }
 }
 
-/// Returns what the manifest says about the rows that were left out.
+/// Returns the provenance for the manifest, which records the time range as a filter.
 fn provenance(options: &ExportOptions) -> Provenance {
     let since = options.range.since.map(|time| format!("--since {time}"));
     let until = options.range.until.map(|time| format!("--until {time}"));
@@ -120,8 +121,8 @@ fn provenance(options: &ExportOptions) -> Provenance {
     Provenance { filter, ..Provenance::default() }
 }
 
-/// Writes a bundle of the discovered logs to `target`, mode 0600. It publishes a complete file or nothing.
-/// Compressed chunks are kept in the target's directory, regardless of `options`.
+/// Writes a bundle of the discovered logs to `target`, with mode 0600. Publishes a complete file or
+/// nothing. Temporary files are in the target's directory; `options.work_dir` is ignored.
 ///
 /// # Errors
 /// As [`export`], and if the target is one of the logs or cannot be created.

@@ -1,5 +1,5 @@
-//! Checks that segments follow each other: their numbers, the digests that name the segment before, and the rows that
-//! they count (FORMAT.md, "Minor version 2").
+//! Checks that segments are consecutive: their numbers, the digests that name the previous segment,
+//! and their row counts (FORMAT.md, "Minor version 2").
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -11,13 +11,14 @@ use crate::error::HistoryFault;
 use crate::format::{HistoryId, HistoryPosition, LogId, ManifestFile};
 use crate::logs::GroupKey;
 
-/// The segments that were checked so far.
+/// The state of the check after some segments.
 #[derive(Debug, Clone, Default)]
 pub struct Chain {
     id: Option<HistoryId>,
-    /// The number that the next segment has.
+    /// The number of the next segment.
     next: u64,
-    /// The segments with the number before: two if a number is there twice, none if it could not be read.
+    /// The segments with the previous number: two if it is a duplicate, none if the segment could
+    /// not be read.
     before: Vec<(BundleDigest, PathBuf)>,
     rows: HashMap<GroupKey, u64>,
 }
@@ -28,12 +29,13 @@ impl Chain {
         self.id
     }
 
-    /// Returns the number that the next segment has.
+    /// Returns the number of the next segment.
     pub fn next(&self) -> u64 {
         self.next
     }
 
-    /// Checks the next segment, and lists what is wrong with it. Later segments are compared with this one even then.
+    /// Checks the next segment and returns its faults. Later segments are compared with it even if
+    /// it has faults.
     pub fn push(&mut self, head: &SegmentHead) -> Vec<HistoryFault> {
         let Some(position) = &head.manifest.history else {
             return vec![HistoryFault::NotASegment];
@@ -46,7 +48,7 @@ impl Chain {
         if !head.name.is_of(position.segment, head.digest) || head.name.is_sealed != is_sealed {
             let expected = SegmentName::new(position.segment, head.digest).sealed(is_sealed);
             let renamed = HistoryFault::Renamed { expected: expected.to_string() };
-            // Its content may have been changed at its place.
+            // The number may be right and only the content changed.
             let is_here = position.segment == head.name.number && position.segment + 1 != self.next;
             let others = if is_here { self.push_named(head, position) } else { Vec::new() };
             return std::iter::once(renamed).chain(others).collect();
@@ -61,14 +63,14 @@ impl Chain {
         }
     }
 
-    /// Notes that the segment with this number could not be read.
+    /// Records that the segment with this number could not be read.
     pub fn skip(&mut self, number: u64) {
         if number >= self.next {
             (self.next, self.before) = (number + 1, Vec::new());
         }
     }
 
-    /// Checks the next segment, whose number is that of its name.
+    /// Checks the next segment, whose number matches its name.
     fn push_named(&mut self, head: &SegmentHead, position: &HistoryPosition) -> Vec<HistoryFault> {
         let (mut faults, number) = (Vec::new(), position.segment);
         let is_known = |previous| self.before.iter().any(|(digest, _)| Some(*digest) == previous);
@@ -93,8 +95,8 @@ impl Chain {
         faults
     }
 
-    /// Checks the number of rows that a file of the next segment says earlier segments hold. Later segments are compared
-    /// with that number.
+    /// Checks the number of rows that a file declares for earlier segments. Later segments are
+    /// compared with the declared number.
     fn rows_before(&mut self, file: &ManifestFile, all: Counted) -> Option<HistoryFault> {
         let follows = file.follows.as_ref()?;
         let counted = self.rows.entry(group_of(file)).or_default();
@@ -109,14 +111,14 @@ impl Chain {
     }
 }
 
-/// The segments whose rows were counted.
+/// The earlier segments whose rows were counted.
 #[derive(Debug, Clone, Copy)]
 enum Counted {
-    /// All before this one.
+    /// All of them.
     All,
-    /// Those that are there and could be read.
+    /// Those that exist and could be read.
     Some,
-    /// Perhaps other ones than this one continues.
+    /// Perhaps others than those that this segment continues.
     Ambiguous,
 }
 

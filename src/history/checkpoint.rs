@@ -1,5 +1,6 @@
-//! The checkpoint of a history: the number of its segments and the head of the tree of their digests (FORMAT.md,
-//! "Checkpoints and proofs"). An old one shows that segments were only ever appended.
+//! The checkpoint of a history: the number of its segments and the head of the tree of their
+//! digests (FORMAT.md, "Checkpoints and proofs"). An older checkpoint shows that segments were only
+//! appended since.
 
 use std::fmt;
 use std::io::{Read, Write as _};
@@ -16,16 +17,16 @@ use crate::error::{Error, ErrorKind, HistoryFault, IoAction, Result};
 use crate::format::HistoryId;
 use crate::util::atomic_file::{AtomicFile, TargetOptions};
 
-/// The first line up to the identity of the history.
+/// The text of the first line before the identity of the history.
 const ORIGIN: &str = "patchwork-traces/";
 
 /// The maximum length of a checkpoint with its signatures, and of a proof, in bytes.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// The content of a history at one time: its segments up to a number, by the head of their tree.
+/// The segments of a history at one time, given by their number and the head of their tree.
 ///
-/// Displayed and parsed as the text of the file `checkpoint`. What follows a blank line, such as the signatures of a
-/// signed note, is ignored.
+/// Displayed and parsed as the text of the file `checkpoint`. Text after a blank line, such as the
+/// signatures of a signed note, is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Checkpoint {
@@ -33,7 +34,8 @@ pub struct Checkpoint {
     pub id: HistoryId,
     /// The number of segments.
     pub size: u64,
-    /// The head of the tree (RFC 6962) whose leaves are the bundle digests of the segments, in order.
+    /// The head of the tree (RFC 6962) whose leaves are the bundle digests of the segments, in
+    /// order.
     pub root: Sha256Digest,
 }
 
@@ -46,13 +48,14 @@ impl Checkpoint {
     /// Reads the checkpoint in the file `path`.
     ///
     /// # Errors
-    /// If the file cannot be read. [`HistoryFault::NotACheckpoint`] for another text.
+    /// If the file cannot be read. [`HistoryFault::NotACheckpoint`] if its text is not a
+    /// checkpoint.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let text = read_text(path.as_ref())?;
         text.as_deref().and_then(parse).ok_or_else(|| in_file(path.as_ref(), HistoryFault::NotACheckpoint))
     }
 
-    /// Writes the checkpoint of the history in `dir`. Replaces the one before in one step.
+    /// Writes the checkpoint of the history in `dir`, and replaces an earlier one in one step.
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {
         let path = checkpoint_path(dir);
         let mut file = AtomicFile::create(&path, TargetOptions::default().replace(true))?;
@@ -74,7 +77,7 @@ pub fn in_file(path: &Path, fault: HistoryFault) -> Error {
     Error::from(ErrorKind::History(fault)).in_subject(&path.display().to_string())
 }
 
-/// Reads the checkpoint of the history in `dir`. Returns `None` if there is none.
+/// Reads the checkpoint of the history in `dir`. Returns `None` if the file does not exist.
 pub fn read_in(dir: &Path) -> Result<Option<Checkpoint>> {
     let path = checkpoint_path(dir);
     match path.try_exists() {
@@ -83,17 +86,18 @@ pub fn read_in(dir: &Path) -> Result<Option<Checkpoint>> {
     }
 }
 
-/// Compares segments, one after the other, with a checkpoint of a history.
+/// The comparison of a history, segment by segment, with a checkpoint.
 #[derive(Debug)]
 pub struct Comparison {
     checkpoint: Checkpoint,
-    /// True if the first segments are those of the checkpoint. `None` if fewer segments were compared.
+    /// True if the first segments are those of the checkpoint. `None` if fewer segments were
+    /// compared.
     is_same: Option<bool>,
     compared: u64,
 }
 
 impl Comparison {
-    /// Starts the comparison with a history that has no segments yet.
+    /// Starts a comparison of a history, before its first segment.
     pub fn new(checkpoint: Checkpoint) -> Self {
         let mut comparison = Self { checkpoint, is_same: None, compared: 0 };
         comparison.push(&Frontier::default());
@@ -105,7 +109,7 @@ impl Comparison {
         self.checkpoint.size
     }
 
-    /// Compares the segments of a history up to the last one that was appended to `frontier`.
+    /// Compares the history up to the last segment in `frontier`.
     pub fn push(&mut self, frontier: &Frontier) {
         self.compared = frontier.size();
         if self.compared == self.checkpoint.size {
@@ -113,7 +117,7 @@ impl Comparison {
         }
     }
 
-    /// Returns the reason why the history does not extend the checkpoint.
+    /// Returns the fault if the history does not extend the checkpoint.
     pub fn fault(&self, id: HistoryId) -> Option<HistoryFault> {
         let Checkpoint { id: expected, size, .. } = self.checkpoint;
         if expected != id {

@@ -1,5 +1,5 @@
-//! The files of a history's directory: `segments/<year>/<number>-<digits>.jsonl.gz`, with `.age` behind it if the segment
-//! is encrypted, and `checkpoint`.
+//! The files of a history's directory: `segments/<year>/<number>-<digits>.jsonl.gz`, followed by
+//! `.age` if the segment is encrypted, and `checkpoint`.
 
 use std::ffi::OsStr;
 use std::io;
@@ -17,16 +17,16 @@ const SEGMENTS: &str = "segments";
 /// The only file of a history that is ever replaced.
 const CHECKPOINT: &str = "checkpoint";
 
-/// The file that a run of `keep` locks. The run that starts a history notes the identity in it.
+/// The file that a run of `keep` locks. The run that creates a history writes the identity to it.
 const LOCK: &str = ".lock";
 
 /// The suffix of the name of every segment.
 const SUFFIX: &str = ".jsonl.gz";
 
-/// The suffix that follows in the name of an encrypted segment.
+/// The additional suffix of the name of an encrypted segment.
 const SEALED_SUFFIX: &str = ".age";
 
-/// The number of digits of a segment's number. A higher number takes more.
+/// The minimum number of digits of a segment's number.
 const NUMBER_DIGITS: usize = 9;
 
 /// The number of hexadecimal digits of the bundle digest in the name of a segment.
@@ -51,12 +51,13 @@ impl SegmentName {
         Self { number, digits, is_sealed: false }
     }
 
-    /// Returns the name for an encrypted segment, or for one that is not.
+    /// Sets whether the segment is encrypted.
     pub fn sealed(self, is_sealed: bool) -> Self {
         Self { is_sealed, ..self }
     }
 
-    /// Returns true if this is the name of the segment with this number and digest, encrypted or not.
+    /// Returns true if this is the name of the segment with this number and digest, encrypted or
+    /// not.
     pub fn is_of(&self, number: u64, digest: BundleDigest) -> bool {
         Self::new(number, digest).sealed(self.is_sealed) == *self
     }
@@ -92,10 +93,10 @@ pub struct SegmentPath {
 /// The files of a history.
 #[derive(Debug, Clone)]
 pub struct Listing {
-    /// The segments, by number. Several may have the same one.
+    /// The segments, sorted by number. Several may have the same number.
     pub segments: Vec<SegmentPath>,
-    /// Files in the directory of the segments that do not have the name of one, sorted. Hidden files and the signatures of
-    /// segments are left out.
+    /// The other files in the directory of the segments, sorted, except for hidden files and the
+    /// signatures of segments.
     pub foreign: Vec<PathBuf>,
 }
 
@@ -121,7 +122,7 @@ pub fn segment_path(dir: &Path, name: &SegmentName, time: Timestamp) -> PathBuf 
     segments_dir(dir).join(year).join(name.to_string())
 }
 
-/// Returns true if `dir` is the directory of a history, as far as its structure tells.
+/// Returns true if `dir` has a directory of segments, like a history.
 #[must_use]
 pub fn is_history(dir: &Path) -> bool {
     segments_dir(dir).is_dir()
@@ -130,12 +131,14 @@ pub fn is_history(dir: &Path) -> bool {
 /// Lists the segments of the history in `dir`.
 ///
 /// # Errors
-/// If a directory cannot be listed. [`HistoryFault::NotAHistory`] if there is no directory of segments.
+/// If a directory cannot be listed. [`HistoryFault::NotAHistory`] if `dir` has no directory of
+/// segments.
 pub fn list(dir: &Path) -> Result<Listing> {
     let mut listing = Listing { segments: Vec::new(), foreign: Vec::new() };
     let segments = segments_dir(dir);
     if !is_history(dir) {
-        // A directory that cannot be entered may be a history. A file is none.
+        // A directory that cannot be listed may be a history, so its error is reported. A file
+        // cannot be one.
         if !dir.is_file() {
             fs::read_dir(dir).map_err(|error| Error::io(IoAction::List, dir, error))?;
         }
@@ -164,7 +167,7 @@ impl Listing {
     }
 }
 
-/// Returns true for the name of the signature of a segment.
+/// Returns true if `name` is that of a segment's signature.
 fn is_signature(name: &OsStr) -> bool {
     let segment = name.to_str().and_then(|name| name.strip_suffix(".sig"));
     segment.is_some_and(|segment| SegmentName::parse(OsStr::new(segment)).is_some())

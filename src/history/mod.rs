@@ -1,5 +1,5 @@
-//! Opens a history: a directory of bundles, its segments, each with the rows that are new since the one before
-//! (FORMAT.md, "Minor version 2").
+//! Opens a history: a directory of bundles, called segments, each with the rows that are new since
+//! the previous one (FORMAT.md, "Minor version 2").
 //!
 //! ```text
 //! trace-history/
@@ -37,10 +37,10 @@ pub use segment::{Segment, SegmentFile};
 pub(crate) use tree::Frontier;
 use tree::inclusion_proof;
 
-/// An opened history. The first line of every segment was read, the segments follow each other, and they are those of the
-/// file `checkpoint`, if there is one; their rows were not read.
+/// An opened history. The manifests of its segments have been read, but not their rows. The
+/// segments are consecutive and match the file `checkpoint`, if it exists.
 ///
-/// The rows of a log are those of its segments, one after the other.
+/// The rows of a log are its rows in all segments, in order.
 #[derive(Debug, Clone)]
 pub struct History {
     dir: PathBuf,
@@ -52,7 +52,7 @@ pub struct History {
     keys: Arc<DecryptionKeys>,
 }
 
-/// A log of a history: what its segments have of it, taken together.
+/// A log of a history, with the totals of all segments.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HistoryLog {
@@ -70,7 +70,7 @@ pub struct HistoryLog {
     pub timeline: Option<Timeline>,
     /// The state of the log in the latest segment that names it.
     pub state: FollowsState,
-    /// The log as it was read last. `None` if it was absent in every segment.
+    /// The whole log when it was last read. `None` if it was absent in every segment.
     pub latest: Option<WholeLog>,
 }
 
@@ -78,27 +78,30 @@ impl History {
     /// Opens the history in `dir`.
     ///
     /// # Errors
-    /// [`ErrorKind::History`] for a directory that is not a history, or whose segments do not follow each other or do not
-    /// match its checkpoint. Fails if a first line cannot be read, or is damaged.
+    /// [`ErrorKind::History`] if the directory is not a history, or its segments are not
+    /// consecutive or do not match its checkpoint. Also fails if the first line of a segment cannot
+    /// be read or is damaged.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
         Self::open_with_keys(dir, &DecryptionKeys::default())
     }
 
-    /// Opens the history in `dir`, whose segments may be encrypted. `keys` decrypt them, now and when they are read.
+    /// Opens the history in `dir`, whose segments may be encrypted. `keys` decrypts them, now and
+    /// whenever they are read.
     ///
     /// # Errors
     /// As [`open`](Self::open), and if `keys` do not open a segment.
     pub fn open_with_keys(dir: impl AsRef<Path>, keys: &DecryptionKeys) -> Result<Self> {
         let access = SegmentAccess { keys: Arc::new(keys.clone()), noted: None };
-        Self::open_by(dir.as_ref(), &access)
+        Self::open_with_access(dir.as_ref(), &access)
     }
 
-    /// Opens the history in `dir`, whose segments are read in this way.
+    /// Opens the history in `dir`, and reads the first lines of its segments through `access`.
     ///
     /// # Errors
     /// As [`open_with_keys`](Self::open_with_keys).
-    pub(crate) fn open_by(dir: &Path, access: &SegmentAccess<'_>) -> Result<Self> {
-        // A segment that is added meanwhile must not be missed: its checkpoint follows it.
+    pub(crate) fn open_with_access(dir: &Path, access: &SegmentAccess<'_>) -> Result<Self> {
+        // The checkpoint is read first, because another run writes it after its segment. The other
+        // way round, a segment could seem to be missing.
         let checkpoint = if is_history(dir) { read_in(dir)? } else { None };
         let listing = list(dir)?;
         let mut opening = Opening { keys: Arc::clone(&access.keys), ..Opening::default() };
@@ -120,7 +123,7 @@ impl History {
         }
     }
 
-    /// Returns the history with a segment that was added to it.
+    /// Returns the history extended by a new segment.
     ///
     /// # Errors
     /// If the segment does not follow the last one.
@@ -159,7 +162,7 @@ impl History {
         self.logs.iter().find(|log| log.id == *id)
     }
 
-    /// Returns its segments, by number. There is at least one.
+    /// Returns its segments, sorted by number. There is at least one.
     #[must_use]
     pub fn segments(&self) -> &[Segment] {
         &self.segments
@@ -198,7 +201,7 @@ impl History {
         Some(Checkpoint::of(self.id, &segments.iter().map(|segment| segment.digest).collect()))
     }
 
-    /// Checks that the history has the segments of `checkpoint`, unchanged, and perhaps later ones.
+    /// Checks that the history has the segments of `checkpoint`, unchanged. It may have later ones.
     ///
     /// # Errors
     /// [`HistoryFault::OtherCheckpoint`], [`HistoryFault::CutOff`] and [`HistoryFault::Rewritten`].
@@ -214,7 +217,8 @@ impl History {
     /// Returns the proof that `checkpoint` includes the segment with the number `segment`.
     ///
     /// # Errors
-    /// [`HistoryFault::NoSuchSegment`] if the checkpoint has no such segment, and as [`extends`](Self::extends).
+    /// [`HistoryFault::NoSuchSegment`] if the checkpoint has no such segment, and as
+    /// [`extends`](Self::extends).
     pub fn prove(&self, segment: u64, checkpoint: &Checkpoint) -> Result<SegmentProof, HistoryFault> {
         self.extends(checkpoint)?;
         let no_such_segment = HistoryFault::NoSuchSegment { number: segment, size: checkpoint.size };
@@ -225,7 +229,7 @@ impl History {
         Ok(SegmentProof { id: self.id, segment, size: checkpoint.size, hashes })
     }
 
-    /// Sorts the logs in catalogue order, and points the files of the segments to them.
+    /// Sorts the logs in catalogue order, and updates the indices of the segments' files.
     fn with_logs_in_order(mut self) -> Self {
         let mut order: Vec<_> = (0..self.logs.len()).collect();
         order.sort_by(|a, b| rank(&self.logs[*a]).cmp(&rank(&self.logs[*b])));
@@ -243,7 +247,8 @@ fn rank(log: &HistoryLog) -> impl Ord + '_ {
     (catalogue_order(log.id.source.as_str(), log.id.name.as_str()), log.id.base)
 }
 
-/// Returns the error for a segment whose first line cannot be read: a file that is not a bundle was one when it was added.
+/// Returns the error for a segment whose first line cannot be read. If the file is not a bundle,
+/// this is a fault of the history, because the file was a bundle when it was added.
 fn damaged_head(error: Error) -> Error {
     let is_bundle = !matches!(
         error.kind(),
@@ -266,7 +271,7 @@ fn opening_fault(foreign: &[PathBuf]) -> HistoryFault {
     }
 }
 
-/// A history of which some segments were read.
+/// A history while its segments are read.
 #[derive(Default)]
 struct Opening {
     chain: Chain,
@@ -306,7 +311,7 @@ impl Opening {
     }
 }
 
-/// The logs of a history, while its segments are read.
+/// The totals of the logs of a history while its segments are read.
 #[derive(Default)]
 struct LogTotals {
     index: HashMap<(String, String), usize>,
@@ -327,7 +332,7 @@ impl LogTotals {
     fn add(&mut self, file: &ManifestFile) -> SegmentFile {
         let key = (file.source.to_string(), file.relative_path.to_string());
         let log = *self.index.entry(key).or_insert_with(|| {
-            self.logs.push((HistoryLog::nothing_of(file), RowTimes::default()));
+            self.logs.push((HistoryLog::empty(file), RowTimes::default()));
             self.logs.len() - 1
         });
         let (total, times) = &mut self.logs[log];
@@ -350,7 +355,7 @@ impl LogTotals {
 }
 
 impl HistoryLog {
-    fn nothing_of(file: &ManifestFile) -> Self {
+    fn empty(file: &ManifestFile) -> Self {
         Self {
             id: LogId::of(file),
             rows: 0,

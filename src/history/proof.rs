@@ -1,5 +1,5 @@
-//! The proof that a bundle is a segment of a history, for whoever has a checkpoint but not the other segments
-//! (FORMAT.md, "Checkpoints and proofs").
+//! The proof that a bundle is a segment of a history. Checking it takes a checkpoint, but not the
+//! other segments (FORMAT.md, "Checkpoints and proofs").
 
 use std::fmt;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::error::{HistoryFault, Result};
 use crate::format::{HistoryId, HistoryPosition};
 use crate::util::atomic_file::OutputTarget;
 
-/// The first line.
+/// The first line of a proof.
 const TITLE: &str = "patchwork-traces-proof 1";
 
 /// The maximum number of hashes: a tree of 2^64 leaves has that many levels.
@@ -28,7 +28,7 @@ pub struct SegmentProof {
     pub id: HistoryId,
     /// The number of the segment.
     pub segment: u64,
-    /// The number of segments of the checkpoint that the proof leads to.
+    /// The number of segments of the checkpoint that the proof is for.
     pub size: u64,
     /// The hashes of the proof, from the segment's sibling to the child of the tree head.
     pub hashes: Vec<Sha256Digest>,
@@ -38,7 +38,7 @@ impl SegmentProof {
     /// Reads the proof in the file `path`.
     ///
     /// # Errors
-    /// If the file cannot be read. [`HistoryFault::NotAProof`] for another text.
+    /// If the file cannot be read. [`HistoryFault::NotAProof`] if its text is not a proof.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let text = read_text(path.as_ref())?;
         text.as_deref().and_then(parse).ok_or_else(|| in_file(path.as_ref(), HistoryFault::NotAProof))
@@ -47,18 +47,19 @@ impl SegmentProof {
     /// Writes the proof to `target`.
     ///
     /// # Errors
-    /// If it cannot be written; then a file of the target does not exist, or is the one before.
+    /// If it cannot be written. A target that is a file is then unchanged.
     pub fn write(&self, target: &OutputTarget) -> Result<()> {
         target.write(self.to_string().as_bytes())
     }
 
-    /// Checks that a bundle with this place in a history and this digest is the segment that the proof is for, and that
-    /// `checkpoint` includes it.
+    /// Checks that the bundle with this position in a history and this digest is the segment that
+    /// the proof is for, and that `checkpoint` includes it.
     ///
     /// # Errors
-    /// [`HistoryFault::OtherProof`] and [`HistoryFault::OtherProofSize`] if the proof does not belong to the checkpoint,
-    /// [`HistoryFault::NotASegment`], [`HistoryFault::OtherHistory`] and [`HistoryFault::OtherProofSegment`] if it does not
-    /// belong to the bundle, and [`HistoryFault::ProofMismatch`] if it does not lead from the bundle to the checkpoint.
+    /// [`HistoryFault::OtherProof`] and [`HistoryFault::OtherProofSize`] if the proof does not
+    /// belong to the checkpoint, [`HistoryFault::NotASegment`], [`HistoryFault::OtherHistory`] and
+    /// [`HistoryFault::OtherProofSegment`] if it does not belong to the bundle, and
+    /// [`HistoryFault::ProofMismatch`] if it does not lead from the bundle to the checkpoint.
     pub fn check(
         &self,
         position: Option<&HistoryPosition>,

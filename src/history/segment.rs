@@ -1,4 +1,4 @@
-//! One segment of a history: a bundle with the rows that are new since the segment before.
+//! A segment of a history: a bundle with the rows that are new since the previous segment.
 
 use std::io::Cursor;
 use std::num::NonZeroUsize;
@@ -28,33 +28,34 @@ pub struct SegmentHead {
     pub is_encrypted: bool,
 }
 
-/// The ways to read segments that are encrypted.
+/// The means to read the first lines of encrypted segments.
 #[derive(Clone, Default)]
 pub struct SegmentAccess<'n> {
     /// The keys that decrypt them.
     pub keys: Arc<DecryptionKeys>,
-    /// The first lines of segments that somebody has noted.
+    /// The notes on the segments, if any.
     pub noted: Option<&'n dyn NotedHeads>,
 }
 
-/// First lines of encrypted segments, noted where they can be read.
+/// Notes that have the first lines of encrypted segments.
 pub trait NotedHeads: Sync {
     /// Returns the first line of the segment of this name, without its line feed.
     fn head(&self, name: &SegmentName) -> Option<Vec<u8>>;
 }
 
-/// The approximate size of a segment's manifest in memory, for the bound of what is read at once.
+/// The approximate size of a segment's manifest in memory, to limit the number that is read at
+/// once.
 const HEAD_BYTES: usize = 64 << 10;
 
 impl SegmentHead {
-    /// Reads the first line of the segment at `path`, or what was noted of it.
+    /// Reads the first line of a segment, from a note if the segment is encrypted and has one.
     pub fn read(segment: SegmentPath, access: &SegmentAccess<'_>) -> Result<Self> {
         let SegmentPath { name, path } = segment;
         if let Some(mut line) = access.noted.filter(|_| name.is_sealed).and_then(|noted| noted.head(&name)) {
             let bundle_bytes = size_of(&path)?;
             line.push(b'\n');
             let stream = Input::Stream(Box::new(Cursor::new(line)));
-            // A note that does not fit the name is of no use.
+            // A note that does not match the name is ignored.
             if let Ok((manifest, digest)) = read_manifest(stream)
                 && name.is_of(name.number, digest)
             {
@@ -68,13 +69,13 @@ impl SegmentHead {
         Ok(Self { name, path, manifest, digest, bundle_bytes, is_encrypted })
     }
 
-    /// Checks that the keys open one of the newest encrypted segments, if there are any. If they open none, they are the
-    /// wrong ones, which says nothing about the history.
+    /// Checks that the keys open one of the newest encrypted segments, if any. If they open none,
+    /// the keys are wrong, and the history may still be intact.
     ///
     /// # Errors
-    /// That of the newest segment, if no segment that was tried can be opened.
+    /// The error of the newest segment, if none of the tried segments can be opened.
     pub fn check_keys(segments: &[SegmentPath], access: &SegmentAccess<'_>) -> Result<()> {
-        /// The most segments that are tried. A passphrase takes a second for each.
+        /// The maximum number of segments to try. A passphrase takes a second for each.
         const MAX_TRIED: usize = 4;
         let mut refused = None;
         for segment in segments.iter().rev().filter(|segment| segment.name.is_sealed).take(MAX_TRIED) {
@@ -111,7 +112,7 @@ pub struct Segment {
     pub digest: BundleDigest,
     /// The time when it was written.
     pub exported_at: Timestamp,
-    /// The user's name for the machine.
+    /// The label of the machine.
     pub label: Option<Label>,
     /// The size of its file in bytes.
     pub bundle_bytes: u64,
@@ -123,15 +124,15 @@ pub struct Segment {
     pub(crate) keys: Arc<DecryptionKeys>,
 }
 
-/// A log of a segment.
+/// The part of a log in a segment.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SegmentFile {
     /// The log, as an index into [`History::logs`](super::History::logs).
     pub log: usize,
-    /// The number of rows that the segment has of it.
+    /// The number of its rows in the segment.
     pub rows: u64,
-    /// The length of these rows in bytes, with the other lines of the segment.
+    /// The length of its lines in the segment in bytes, rows or not.
     pub bytes: u64,
     /// The earliest and the latest timestamp of these rows.
     pub span: TimeSpan,
@@ -142,10 +143,10 @@ pub struct SegmentFile {
 }
 
 impl Segment {
-    /// Opens the segment as the bundle that it is.
+    /// Opens the segment as a bundle.
     ///
     /// # Errors
-    /// If it cannot be opened, or is not the one that the history was opened with.
+    /// If it cannot be opened, or has changed since the history was opened.
     pub fn open(&self) -> Result<Bundle<'static>> {
         let bundle = Bundle::from_input(Input::open(&self.path, &self.keys)?, &self.path.display().to_string())?;
         match bundle.digest() == self.digest {

@@ -1,16 +1,18 @@
-//! The Merkle tree over the segments of a history (RFC 6962, section 2.1): its head, and proofs that a segment is in it.
+//! The Merkle tree over the segments of a history (RFC 6962, section 2.1): its head, and proofs
+//! that a segment is in it.
 //!
-//! The leaves are the 32-byte bundle digests of the segments, in order (FORMAT.md, "Checkpoints and proofs").
+//! The leaves are the 32-byte bundle digests of the segments, in order (FORMAT.md, "Checkpoints and
+//! proofs").
 
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::digest::{BundleDigest, Sha256Digest};
 
-/// The first byte of what is hashed for a leaf.
+/// The first byte of the hash input for a leaf.
 const LEAF: u8 = 0;
 
-/// The first byte of what is hashed for a node with two children.
+/// The first byte of the hash input for a node with two children.
 const NODE: u8 = 1;
 
 fn leaf_hash(leaf: BundleDigest) -> Sha256Digest {
@@ -22,8 +24,8 @@ fn node_hash(left: Sha256Digest, right: Sha256Digest) -> Sha256Digest {
     <[u8; 32]>::from(hash.finalize()).into()
 }
 
-/// The heads of the perfect subtrees that a tree consists of, from the largest to the smallest. Leaves can be appended
-/// without the leaves before.
+/// The heads of the perfect subtrees that a tree consists of, largest first. Appending a leaf does
+/// not need the earlier leaves.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Frontier {
     size: u64,
@@ -63,7 +65,7 @@ impl FromIterator<BundleDigest> for Frontier {
     }
 }
 
-/// Accepts as many subtrees as a tree of the size has.
+/// Fails if the number of subtrees does not match the size.
 impl<'de> Deserialize<'de> for Frontier {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
@@ -79,8 +81,8 @@ impl<'de> Deserialize<'de> for Frontier {
     }
 }
 
-/// Returns the hashes that prove that the leaf at `index` is in the tree of `leaves`, from its sibling to the child of
-/// the root. Returns `None` if there is no such leaf.
+/// Returns the hashes that prove that the leaf at `index` is in the tree of `leaves`, from its
+/// sibling to the child of the root. Returns `None` if `index` is out of range.
 pub fn inclusion_proof(leaves: &[BundleDigest], index: usize) -> Option<Vec<Sha256Digest>> {
     leaves.get(index)?;
     let (mut path, mut leaves, mut index) = (Vec::new(), leaves, index);
@@ -96,16 +98,16 @@ pub fn inclusion_proof(leaves: &[BundleDigest], index: usize) -> Option<Vec<Sha2
     Some(path)
 }
 
-/// Returns the number of leaves in the left subtree of a tree with `size` leaves, at least two: the largest power of two
-/// below `size`.
+/// Returns the number of leaves in the left subtree of a tree with `size` leaves, at least two: the
+/// largest power of two below `size`.
 fn split_of(size: usize) -> usize {
     1 << (usize::BITS - 1 - (size - 1).leading_zeros())
 }
 
-/// Returns the head of the tree of `size` leaves that has `leaf` at `index`, given the hashes of its
-/// [`inclusion_proof`]. Returns `None` if the number of hashes is not that of such a proof.
+/// Returns the head of the tree of `size` leaves that has `leaf` at `index`, given the hashes of
+/// its [`inclusion_proof`]. Returns `None` if the number of hashes is wrong.
 pub fn root_of_proof(leaf: BundleDigest, index: u64, size: u64, path: &[Sha256Digest]) -> Option<Sha256Digest> {
-    // The positions, in their level of the tree, of the node that was computed so far and of the last node.
+    // The positions of the computed node and of the last node in the current level of the tree.
     let (mut node, mut last) = (index, size.checked_sub(1)?);
     if node > last {
         return None;
@@ -117,7 +119,7 @@ pub fn root_of_proof(leaf: BundleDigest, index: u64, size: u64, path: &[Sha256Di
         }
         if node % 2 == 1 || node == last {
             hash = node_hash(*sibling, hash);
-            // A last node without a sibling is the same in the levels above, until it is a right child.
+            // A last node without a sibling moves up unchanged until it is a right child.
             let levels = node.trailing_zeros();
             (node, last) = (node >> levels, last >> levels);
         } else {
@@ -135,7 +137,7 @@ mod tests {
 
     use super::{BundleDigest, Frontier, Sha256Digest, inclusion_proof, root_of_proof};
 
-    /// Returns the tree head, word for word by the definition of RFC 6962.
+    /// Returns the tree head, exactly as RFC 6962 defines it.
     fn root(leaves: &[BundleDigest]) -> Sha256Digest {
         let bytes = match leaves {
             [] => Vec::new(),
@@ -149,7 +151,7 @@ mod tests {
         Sha256Digest::of(&bytes)
     }
 
-    /// Returns the audit path, word for word by the definition of RFC 6962.
+    /// Returns the audit path, exactly as RFC 6962 defines it.
     fn path(m: usize, leaves: &[BundleDigest]) -> Vec<Sha256Digest> {
         if leaves.len() < 2 {
             return Vec::new();
@@ -208,7 +210,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_proof_holds_for_nothing_else(n in 1_usize..300, seed: usize, bit in 0_usize..256, at: usize) {
+        fn a_proof_fails_for_other_leaves_and_sizes(n in 1_usize..300, seed: usize, bit in 0_usize..256, at: usize) {
             let all = leaves(n);
             let m = seed % n;
             let (index, size) = (m as u64, n as u64);

@@ -1,4 +1,4 @@
-//! Backs up the old version of a log that is replaced.
+//! Backs up logs before they are replaced.
 
 use std::fs::Metadata;
 use std::io;
@@ -26,7 +26,7 @@ pub fn backup_of(path: &Path, stamp: &str) -> PathBuf {
     backup
 }
 
-/// The backups that were made. If dropped before anything is replaced, they are removed again.
+/// The backups that were made. On drop, the backups of logs that were not replaced are removed.
 #[derive(Debug, Default)]
 pub struct Backups(Vec<Backup>);
 
@@ -39,8 +39,8 @@ struct Backup {
 }
 
 impl Backups {
-    /// Makes a backup of each log that does not have one yet, at the planned path. Plans another path if that one
-    /// is taken, because a file that another program made may vanish again.
+    /// Backs up each log that has no backup yet, at the planned path. If the path is taken, plans
+    /// another one, because a file of another program may be removed later.
     pub fn make<'p>(
         &mut self,
         logs: impl Iterator<Item = (&'p Path, &'p mut PathBuf)>,
@@ -53,7 +53,7 @@ impl Backups {
                 continue;
             }
             let original = fs::symlink_metadata(log).map_err(|error| Error::io(IoAction::BackUp, log, error))?;
-            while !keep_copy(log, planned, staging)? {
+            while !link_or_copy(log, planned, staging)? {
                 *planned = backup_of(log, stamp);
             }
             remove_leftover(log, planned, &original);
@@ -70,7 +70,8 @@ impl Backups {
 impl Drop for Backups {
     fn drop(&mut self) {
         for Backup { log, path, original } in &self.0 {
-            // If the log was replaced although the system reported an error, the backup is the only copy.
+            // If the log was replaced although the system reported an error, the backup is the only
+            // copy.
             if fs::symlink_metadata(log).is_ok_and(|existing| is_same_file(&existing, original)) {
                 let _ = fs::remove_file(path);
             }
@@ -78,14 +79,14 @@ impl Drop for Backups {
     }
 }
 
-/// Removes a backup of this very file that was left by an import killed right after making it. If that import is
-/// alive, it notices and makes another one.
+/// Removes a backup of the same file that a killed import left. If that import is still running, it
+/// notices and makes another backup.
 fn remove_leftover(log: &Path, backup: &Path, file: &Metadata) {
     let name = log.file_name().unwrap_or_default().to_string_lossy();
     let entries = log.parent().filter(|_| has_another_name(log)).and_then(|dir| fs::read_dir(dir).ok());
     let is_leftover = |path: &Path| {
         let end = path.file_name().and_then(|end| end.to_str()).and_then(|end| end.strip_prefix(&*name));
-        end.is_some_and(is_end_of_backup)
+        end.is_some_and(is_backup_suffix)
             && path != backup
             && fs::symlink_metadata(path).is_ok_and(|existing| is_same_file(&existing, file))
     };
@@ -93,16 +94,16 @@ fn remove_leftover(log: &Path, backup: &Path, file: &Metadata) {
     left.for_each(|path| _ = fs::remove_file(path));
 }
 
-/// Returns true for the suffix that [`backup_of`] adds: `.2026-05-02T10-00-00.000Z.bak`, with a number if that was
-/// taken.
-fn is_end_of_backup(end: &str) -> bool {
+/// Returns true if `end` is a suffix that [`backup_of`] adds: `.2026-05-02T10-00-00.000Z.bak`, with
+/// a number if that was taken.
+fn is_backup_suffix(end: &str) -> bool {
     let Some(stamp) = end.strip_prefix('.').and_then(|end| end.strip_suffix(".bak")) else { return false };
     let digits = stamp.chars().filter(char::is_ascii_digit).count();
     digits >= 17 && stamp.chars().all(|c| c.is_ascii_digit() || "-T.Z".contains(c))
 }
 
-/// Returns true if a file has more names than its own and its backup's. Looking for those takes a while in a
-/// directory with many logs.
+/// Returns true if a file has more hard links than its own name and its backup's. Only then is the
+/// directory searched, which is slow if it has many logs.
 #[cfg(unix)]
 fn has_another_name(log: &Path) -> bool {
     fs::symlink_metadata(log).is_ok_and(|file| std::os::unix::fs::MetadataExt::nlink(&file) > 2)
@@ -113,14 +114,14 @@ fn has_another_name(_: &Path) -> bool {
     true
 }
 
-/// Keeps the file at `path` under a second name, or as a copy if it cannot have a second name. Returns false if
-/// the name is taken.
-fn keep_copy(path: &Path, backup: &Path, staging: &Staging) -> Result<bool> {
+/// Backs up the file at `path` as a hard link, or as a copy if it cannot be linked. Returns false
+/// if the path `backup` is taken.
+fn link_or_copy(path: &Path, backup: &Path, staging: &Staging) -> Result<bool> {
     let failed = |error| Error::io(IoAction::BackUp, path, error);
     match fs::hard_link(path, backup) {
         Ok(()) => return Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-        // A link that was made counts, even if the system reported an error.
+        // A link that exists counts, even if the system reported an error.
         Err(_) if is_link_of(backup, path) => return Ok(true),
         Err(_) => {}
     }

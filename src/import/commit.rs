@@ -1,13 +1,13 @@
-//! Stage 5: commits the new versions of logs while writers keep writing.
+//! Stage 5: commits the new versions of logs while Patchwork keeps writing.
 //!
-//! 1. Each group of logs is observed, planned and staged without a lock. Its local files stay open.
-//! 2. The locks of all groups are acquired together. While they are held, the logs are only compared with what was
-//!    read, and replaced. Rows that were appended meanwhile are copied to the end; the result equals that of a
-//!    merge at the moment of the read. If anything else happened to a log, the locks are released and its group is
-//!    staged again.
-//! 3. Logs whose writers take no lock follow.
-//! 4. Logs that a writer may still write to or replace are watched, as `unlocked` describes. A group whose log was
-//!    replaced with what a writer had read earlier starts again at step 1.
+//! 1. Each group of logs is observed, planned and staged without a lock. Its local logs stay open.
+//! 2. The locks of all groups are acquired together. While they are held, each log is only compared
+//!    with its observed state and replaced. Rows that were appended since the read are copied to
+//!    the end of the new version. If a log has changed in any other way, the locks are released and
+//!    its group is staged again.
+//! 3. Then the logs whose writers take no lock are replaced.
+//! 4. Logs that a writer may still write to or replace are watched, as `unlocked` describes. If a
+//!    writer replaced a log with rows that it had read earlier, the group starts again at step 1.
 //!
 //! At any moment, each log is either the old one or the new one.
 
@@ -40,29 +40,30 @@ use crate::util::file_identity::{is_at, is_link_of};
 use crate::util::line_reader::{Line, lines_of};
 use crate::util::regular_file;
 
-/// The maximum number of reads of a log that keeps changing while it is read.
+/// The maximum number of attempts to read a log that keeps changing.
 const MAX_READS: usize = 20;
 
-/// The maximum number of times that a group is staged again because its logs changed before or after they were
-/// replaced.
+/// The maximum number of times that a group is staged again because its logs changed before or
+/// after they were replaced.
 const MAX_ATTEMPTS: usize = 100;
 
-/// The maximum number of files that stay open for comparison. Further ones are recognised by inode number and
-/// creation time.
+/// The maximum number of files that stay open for comparison. Further ones are recognised by inode
+/// number and creation time.
 const MAX_OPEN_FILES: usize = 64;
 
-/// The age below which a file may have just been left by a rotation, so that another rotation may be under way.
+/// The age below which a file may be the result of a rotation, so that another rotation may be
+/// under way.
 const RECENT: Duration = Duration::from_secs(10);
 
-/// The length from which on a file may have been left by a rotation, in bytes. A rotation halves a log only until it
-/// is short enough, so it leaves about half of the limit or more.
+/// The minimum length of a file that may be the result of a rotation, in bytes. A rotation halves a
+/// log only until it is short enough, so the result has at least about half the limit.
 const MIN_ROTATED_BYTES: u64 = MAX_LOG_BYTES / 4;
 
-/// The largest number of bytes appended during staging that are copied while writers wait.
+/// The maximum number of late bytes that are copied while writers wait.
 const MAX_LATE_BYTES: u64 = 16 << 20;
 
-/// The maximum number of times that a group is staged again because appended rows are not newer than all others.
-/// After that, such rows are appended at the end.
+/// The maximum number of times that a group is staged to sort late rows that are older than rows of
+/// the new version. After that, such rows are appended at the end.
 const MAX_SORTED_ATTEMPTS: usize = 3;
 
 /// The progress of a group.
@@ -72,10 +73,10 @@ enum GroupState {
     Staged,
     /// Its logs have changed since they were read.
     Stale,
-    /// A writer undid the commit, and the log at the path has the bundle's rows: it only has to be watched again, for
-    /// this number of polls.
+    /// A writer undid the commit, but its log has the bundle's rows, so it only needs to be watched
+    /// for this number of further polls.
     Unwatched(u32),
-    /// Its new versions are in place, or it has none.
+    /// Its new versions, if any, are in place.
     Placed,
 }
 
@@ -86,9 +87,9 @@ struct Group<'g> {
     state: GroupState,
     /// The number of times that it was staged.
     attempts: usize,
-    /// The number of polls for which the log is to be watched again, if it has the bundle's rows.
+    /// The number of polls for which to watch an undone log that has the bundle's rows.
     polls_left: u32,
-    /// The plan that was carried out the first time, which is the one reported.
+    /// The plan of the first commit, which is the one to report.
     report: Option<Vec<FilePlan>>,
 }
 
@@ -100,7 +101,7 @@ pub struct Commit<'g, 'c> {
     backups: Backups,
     placed: Vec<PathBuf>,
     watch: Watch,
-    /// New versions to which late rows were appended after the sync.
+    /// New versions to which late rows were appended after they were synced.
     unsynced: Vec<(PathBuf, fs::File)>,
 }
 
@@ -108,16 +109,16 @@ pub struct Commit<'g, 'c> {
 pub enum Committed<'g> {
     /// All new versions are in place.
     Done(Vec<FilePlan>),
-    /// Nothing was changed: the logs of a group that was not restored, because they equalled the bundle's, have changed
-    /// since.
+    /// Nothing was changed. A group that was not restored, because its logs equalled the bundle's,
+    /// has changed since.
     Outdated(Vec<Restored<'g>>),
 }
 
-/// Reads the local logs, stages the new versions and puts them in place.
+/// Stages the new versions and puts them in place.
 ///
 /// # Errors
-/// If anything fails before the first log is in place, nothing is changed. After that, the error is an
-/// [`ErrorKind::PartiallyCommitted`].
+/// If a step fails. Nothing is changed unless the error is [`ErrorKind::PartiallyCommitted`], which
+/// means that at least one log is in place.
 pub fn commit<'g>(
     restored: Vec<Restored<'g>>,
     context: &ImportContext<'_>,
@@ -134,7 +135,7 @@ pub fn commit<'g>(
 }
 
 impl<'g, 'c> Commit<'g, 'c> {
-    /// Stages the new versions.
+    /// Reads the local logs and stages the new versions.
     pub fn prepare(restored: Vec<Restored<'g>>, context: &'c ImportContext<'c>, staging: &'c Staging) -> Result<Self> {
         let (mut groups, mut open_files) = (Vec::new(), 0);
         let bytes: Vec<_> = restored.iter().map(|restored| restored.bytes_to_compare(context.mode)).collect();
@@ -154,7 +155,7 @@ impl<'g, 'c> Commit<'g, 'c> {
         Ok(Self { groups, context, staging, backups, placed: Vec::new(), watch, unsynced: Vec::new() })
     }
 
-    /// Puts everything in place, and repeats that for groups that were stale or undone.
+    /// Puts the new versions in place, and repeats this for groups that were stale or undone.
     pub fn place_all(&mut self) -> Result<()> {
         let mut attempts = 0;
         loop {
@@ -173,7 +174,7 @@ impl<'g, 'c> Commit<'g, 'c> {
             }
             let unfinished = self.groups.iter().find(|group| group.state != GroupState::Placed);
             let Some(unfinished) = unfinished else { return Ok(()) };
-            // Watching a log again uses up its polls, so only staging is counted.
+            // Watching again is limited by the polls left, so only staging is counted.
             attempts += usize::from(self.groups.iter().any(|group| group.state == GroupState::Staged));
             if attempts > MAX_ATTEMPTS {
                 return Err(unfinished.keeps_changing());
@@ -181,17 +182,17 @@ impl<'g, 'c> Commit<'g, 'c> {
         }
     }
 
-    /// Ends the commit. Returns what was done.
+    /// Ends the commit and returns the plans that were carried out.
     pub fn finish(mut self, result: Result<()>) -> Result<Vec<FilePlan>> {
         if self.placed.is_empty() {
             result?;
             return Ok(self.into_plans());
         }
         self.backups.keep();
-        // Logs that were replaced may get late rows even if a later log could not be replaced.
+        // Replaced logs may get late rows even if another log could not be replaced.
         let watched = if result.is_err() { self.watch() } else { Ok(()) };
         let finished = result.and(watched).and(std::mem::take(&mut self.watch).finish());
-        // The last writes must survive a power cut.
+        // The last writes must survive a power failure.
         let finished = finished.and(self.sync_late_rows().and(self.staging.sync()));
         let staged = self.groups.iter().flat_map(|group| &group.staged.versions).flatten().count();
         let all = staged.max(self.placed.len());
@@ -201,13 +202,13 @@ impl<'g, 'c> Commit<'g, 'c> {
         Ok(self.into_plans())
     }
 
-    /// Returns the groups as they were before they were staged. Those that are outdated must be restored.
+    /// Returns the groups at stage 1. Outdated groups must be restored again.
     fn into_restored(self) -> Result<Vec<Restored<'g>>> {
         let staging = self.staging;
         let back = |mut group: Group<'g>| {
             group.staged.unstage(&mut group.restored, staging)?;
             let is_outdated = group.is_outdated();
-            Ok(if is_outdated { Restored::nothing_of(group.restored.group) } else { group.restored })
+            Ok(if is_outdated { Restored::unrestored(group.restored.group) } else { group.restored })
         };
         self.groups.into_iter().map(back).collect()
     }
@@ -224,7 +225,7 @@ impl<'g, 'c> Commit<'g, 'c> {
         synced.fold(Ok(()), Result::and)
     }
 
-    /// Backs up the logs that are to be replaced, where the plans say so.
+    /// Backs up the logs whose plans have a backup.
     pub fn make_backups(&mut self) -> Result<()> {
         for group in self.groups.iter_mut().filter(|group| group.state == GroupState::Staged) {
             let logs = group.restored.group.targets.iter().zip(&mut group.staged.files);
@@ -234,7 +235,7 @@ impl<'g, 'c> Commit<'g, 'c> {
         Ok(())
     }
 
-    /// Puts all staged logs in place, or none of them if one is already stale.
+    /// Puts all staged logs in place, or none if one is already stale.
     fn place(&mut self) -> Result<()> {
         let has_lock = |group: &Group<'_>| group.restored.group.lock.is_some();
         let locks = self.groups.iter().filter(|group| group.state == GroupState::Staged);
@@ -265,7 +266,8 @@ impl<'g, 'c> Commit<'g, 'c> {
         Ok(())
     }
 
-    /// Compares each log with what was read of it. Returns false if any log is stale.
+    /// Compares each log with its observed state and marks stale groups. Returns true if none is
+    /// stale.
     fn all_fresh(&mut self) -> Result<bool> {
         let mut all_fresh = true;
         for group in self.groups.iter_mut().filter(|group| group.state == GroupState::Staged) {
@@ -284,8 +286,8 @@ impl<'g, 'c> Commit<'g, 'c> {
                 continue;
             }
             if !self.place_log(index, log)? {
-                // Without a lock, a group has only one log. With a lock, no other program may change any log of
-                // the group.
+                // A group without a lock has only one log. In a group with a lock, no other program
+                // may have changed a log.
                 if placed_any {
                     return Err(self.groups[index].keeps_changing());
                 }
@@ -301,8 +303,8 @@ impl<'g, 'c> Commit<'g, 'c> {
         Ok(())
     }
 
-    /// Puts a staged log in place. Returns false, having changed nothing, if the file at the path is not the one
-    /// that was read.
+    /// Puts a staged log in place. Returns false, having changed nothing, if the file at the path
+    /// is no longer the one that was read.
     fn place_log(&mut self, index: usize, log: usize) -> Result<bool> {
         let Group { restored, staged, .. } = &mut self.groups[index];
         let (target, local) = (&restored.group.targets[log], &staged.locals[log]);
@@ -315,10 +317,10 @@ impl<'g, 'c> Commit<'g, 'c> {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
                 created => created.map_err(failed),
             };
-            return created.map(|()| self.note_placed(index, log)).map(|()| true);
+            return created.map(|()| self.record_placed(index, log)).map(|()| true);
         };
         let Some(old) = local.reopen(&path)? else { return Ok(false) };
-        // If the backup is the old file, it gets late rows anyway.
+        // If the backup is a hard link to the old file, it gets late rows anyway.
         let keeps_old = staged.files[log].backup.as_deref().is_some_and(|backup| is_link_of(backup, &path));
         if version.is_bundled {
             version.placed = Some(ours.try_clone().map_err(failed)?);
@@ -332,7 +334,7 @@ impl<'g, 'c> Commit<'g, 'c> {
         if !keeps_old && !late.is_empty() {
             self.unsynced.push((path.clone(), ours.try_clone().map_err(failed)?));
         }
-        self.note_placed(index, log);
+        self.record_placed(index, log);
         self.groups[index].count_late_lines(self.context.mode, log, &late, length);
         let can_be_undone = self.can_be_undone(index, &mut old)?;
         if self.groups[index].is_watched(log, can_be_undone) {
@@ -343,7 +345,8 @@ impl<'g, 'c> Commit<'g, 'c> {
         Ok(true)
     }
 
-    /// Keeps a writer's file that cannot be put back: as a backup beside the log, or else where it is.
+    /// Keeps a writer's file that cannot be put back: as a backup beside the log, or if that fails,
+    /// in its staging directory. Returns the error to report.
     fn keep_writers_file(&mut self, index: usize, log: usize, ours: &fs::File, error: io::Error) -> Error {
         let Group { restored, staged, .. } = &self.groups[index];
         let path = restored.group.targets[log].log.path.clone();
@@ -352,7 +355,7 @@ impl<'g, 'c> Commit<'g, 'c> {
         {
             let kept = fs::rename(&version.path, backup_of(&path, &self.context.stamp));
             let staged = version.path.clone();
-            self.note_placed(index, log);
+            self.record_placed(index, log);
             if let Err(error) = kept {
                 self.staging.keep_dir_of(&staged);
                 return Error::io(IoAction::BackUp, &staged, error);
@@ -361,33 +364,34 @@ impl<'g, 'c> Commit<'g, 'c> {
         Error::io(IoAction::Rename, &path, error)
     }
 
-    fn note_placed(&mut self, index: usize, log: usize) {
+    fn record_placed(&mut self, index: usize, log: usize) {
         let path = &self.groups[index].restored.group.targets[log].writer_path;
         if !self.placed.contains(path) {
             self.placed.push(path.clone());
         }
     }
 
-    /// Returns true if a rotation that began before the log was replaced may still undo the replacement.
+    /// Returns true if a rotation that began before the log was replaced may still undo the
+    /// replacement.
     fn can_be_undone(&self, index: usize, old: &mut ReplacedFile) -> Result<bool> {
         let group = &self.groups[index].restored.group;
         let old = old.file().metadata().map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
         let now = self.context.clock.now();
         let age = old.created().ok().and_then(|made| now.duration_since(made).ok());
-        // If the system doesn't know the age, or a clock was set back, assume a recent file.
+        // If the age is unknown or a clock was set back, assume a recent file.
         let is_recent = age.is_none_or(|age| age < RECENT);
         let may_be_rotated = is_recent && old.len() >= MIN_ROTATED_BYTES;
         Ok(!group.rotates_under_lock() && (old.len() > MAX_LOG_BYTES || may_be_rotated))
     }
 
-    /// Watches the logs of groups that have the bundle's rows again.
+    /// Resumes watching undone logs that already have the bundle's rows.
     fn watch_again(&mut self) -> Result<()> {
         for (index, Group { restored, staged, state, polls_left, .. }) in self.groups.iter_mut().enumerate() {
             let GroupState::Unwatched(polls) = *state else { continue };
             let Some((local, target)) = staged.locals.last().zip(restored.group.targets.last()) else { continue };
             let path = target.log.path.clone();
             *state = match (local.reopen(&path)?, local.bytes()) {
-                // A rotation of the earlier file can't be under way any more.
+                // A rotation of the earlier file can no longer be under way.
                 _ if polls == 0 => GroupState::Placed,
                 (Some(existing), Some(seen)) => {
                     let (ours, rotation) = (ReplacedFile::new(existing, seen), restored.group.rotation());
@@ -405,7 +409,7 @@ impl<'g, 'c> Commit<'g, 'c> {
         Ok(())
     }
 
-    /// Watches the logs that are in place. Groups that were undone become stale.
+    /// Watches the logs that are in place, and marks groups that were undone as stale.
     fn watch(&mut self) -> Result<()> {
         let ImportContext { clock, progress, .. } = *self.context;
         if self.watch.is_long() {
@@ -418,7 +422,7 @@ impl<'g, 'c> Commit<'g, 'c> {
         for Undone { group, polls_left } in undone {
             let group = &mut self.groups[group];
             group.polls_left = polls_left;
-            // In the append and overwrite modes, a log is not staged again from its current content.
+            // Only in merge mode can a log be staged again from its current content.
             if self.context.mode != Mode::Merge {
                 return Err(group.keeps_changing());
             }
@@ -430,27 +434,28 @@ impl<'g, 'c> Commit<'g, 'c> {
 
 impl<'g> Group<'g> {
     fn new(restored: Restored<'g>, context: &ImportContext<'_>, staging: &Staging, later_bytes: u64) -> Result<Self> {
-        let staged = stage_readably(&restored, context, staging, later_bytes)?;
+        let staged = stage_with_retries(&restored, context, staging, later_bytes)?;
         Ok(Self { restored, staged, state: GroupState::Staged, attempts: 1, polls_left: 0, report: None })
     }
 
-    /// Stages new versions of the current logs.
+    /// Reads the local logs again and stages new versions.
     fn stage_again(&mut self, context: &ImportContext<'_>, staging: &Staging) -> Result<()> {
         self.staged.unstage(&mut self.restored, staging)?;
-        self.staged = stage_readably(&self.restored, context, staging, 0)?;
+        self.staged = stage_with_retries(&self.restored, context, staging, 0)?;
         self.attempts += 1;
-        // If several rotations overlap, another one may still replace the current log.
+        // Several rotations may overlap, so another one may still replace the current log.
         let has_bundles_rows = self.report.is_some() && self.staged.versions.iter().all(Option::is_none);
         self.state = if has_bundles_rows { GroupState::Unwatched(self.polls_left) } else { GroupState::Staged };
         Ok(())
     }
 
-    /// Returns true if its logs were not restored because they were unchanged, and they have changed since.
+    /// Returns true if the group was not restored because its logs were unchanged, but they have
+    /// changed since.
     fn is_outdated(&self) -> bool {
         self.state == GroupState::Stale && self.restored.unchanged.is_some()
     }
 
-    /// Returns true if its logs are as they were read, except for rows appended to the newest.
+    /// Returns true if the logs are as observed, except for rows appended to the newest log.
     fn is_fresh(&mut self, mode: Mode) -> Result<bool> {
         let Self { restored, staged, attempts, .. } = self;
         let group = restored.group;
@@ -501,7 +506,8 @@ impl<'g> Group<'g> {
     }
 }
 
-/// Returns true if the rows appended to the newest log since it was read can come last in its new version.
+/// Returns true if the rows appended to the newest log since it was read can come last in its new
+/// version.
 fn can_follow(staged: &Staged, path: &Path, attempts: usize) -> Result<bool> {
     let failed = |error| Error::io(IoAction::Read, path, error);
     let (Some(local), Some(file)) = (staged.locals.last(), staged.files.last()) else { return Ok(false) };
@@ -522,8 +528,8 @@ fn can_follow(staged: &Staged, path: &Path, attempts: usize) -> Result<bool> {
     Ok(attempts > MAX_SORTED_ATTEMPTS || !lines_of(&late).any(is_older))
 }
 
-/// Takes a restored group through the stages up to its new versions. Starts over if a log changes while it is read.
-fn stage_readably(
+/// Observes, plans and stages a restored group. Starts over if a log changes while it is read.
+fn stage_with_retries(
     restored: &Restored<'_>,
     context: &ImportContext<'_>,
     staging: &Staging,

@@ -13,7 +13,7 @@ pub struct ImportContext<'c> {
     pub mode: Mode,
     /// The time of the import, formatted for the names of backups.
     pub stamp: String,
-    /// The hash function whose fingerprints tell lines apart.
+    /// The hash function for the fingerprints of lines.
     pub fingerprinter: Fingerprinter,
     /// The number of threads that read lines.
     pub threads: NonZeroUsize,
@@ -27,7 +27,7 @@ impl fmt::Debug for ImportContext<'_> {
     }
 }
 
-/// Switches to another progress stage.
+/// Begins the next progress stage, with `bytes` as its total unless that is 0.
 pub fn begin(progress: &dyn Progress, stage: Stage, bytes: u64) {
     progress.finish();
     progress.stage(stage);

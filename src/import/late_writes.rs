@@ -1,32 +1,32 @@
-//! Saves the rows that writers append to a log after its content was read: while its new version is staged, and at
-//! the moment of its replacement, when a writer may have just opened the old file.
+//! Copies rows that writers append to a log after it was read: while its new version is staged, and
+//! around its replacement, when a writer may have just opened the old file.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use fs_err as fs;
 
-/// A file, still open, that was replaced or may be.
+/// An open file that was replaced or may be.
 #[derive(Debug)]
 pub struct ReplacedFile {
     file: fs::File,
-    /// The number of its bytes that are in the new file.
+    /// The number of its bytes that are already in the new file.
     copied: u64,
 }
 
 /// The part of the late bytes to copy, and their destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LateBytes {
-    /// Whole lines, because a writer may be in the middle of the last one. The destination is a file that no
-    /// writer has.
+    /// Whole lines, because a writer may be in the middle of the last one. No writer has the
+    /// destination open.
     LinesToStaged,
-    /// Whole lines. The destination is a file that other writers may be writing to.
+    /// Whole lines. Other writers may be writing to the destination.
     LinesToLog,
-    /// Everything, because no writer is waited for any more.
+    /// Everything, because the wait for writers is over.
     All,
 }
 
 impl ReplacedFile {
-    /// Wraps a file whose first `copied` bytes are in the new file.
+    /// Wraps a file whose first `copied` bytes are already in the new file.
     pub fn new(file: fs::File, copied: u64) -> Self {
         Self { file, copied }
     }
@@ -36,7 +36,7 @@ impl ReplacedFile {
         &mut self.file
     }
 
-    /// Returns the number of its bytes that are in the new file.
+    /// Returns the number of its bytes that are already in the new file.
     pub fn copied(&self) -> u64 {
         self.copied
     }
@@ -64,18 +64,19 @@ impl ReplacedFile {
         Ok(late)
     }
 
-    /// Appends the late lines to the new log, except for those that are in `has`. Returns true if there were any.
-    pub fn copy_lines(&mut self, new: &mut fs::File, has: &[u8]) -> io::Result<bool> {
-        self.copy(new, LateBytes::LinesToLog, has).map(|late| !late.is_empty())
+    /// Appends the late lines to the new log, except for those in `existing`. Returns true if there
+    /// were late lines.
+    pub fn copy_lines(&mut self, new: &mut fs::File, existing: &[u8]) -> io::Result<bool> {
+        self.copy(new, LateBytes::LinesToLog, existing).map(|late| !late.is_empty())
     }
 
-    /// Appends all late bytes to the new log. Returns true if there were any.
+    /// Appends all late bytes to the new log. Returns true if there were late bytes.
     pub fn copy_rest(&mut self, new: &mut fs::File) -> io::Result<bool> {
         self.copy(new, LateBytes::All, &[]).map(|late| !late.is_empty())
     }
 
-    /// Copies a part of the late bytes. Returns them as they are in the old file.
-    fn copy(&mut self, new: &mut fs::File, part: LateBytes, has: &[u8]) -> io::Result<Vec<u8>> {
+    /// Copies a part of the late bytes, and returns that part as it is in the old file.
+    fn copy(&mut self, new: &mut fs::File, part: LateBytes, existing: &[u8]) -> io::Result<Vec<u8>> {
         if !self.has_late_bytes()? {
             return Ok(Vec::new());
         }
@@ -90,11 +91,11 @@ impl ReplacedFile {
             return Ok(Vec::new());
         }
         self.copied += late.len() as u64;
-        let mut text = if begins_line { lines_not_in(has, &late) } else { late.clone() };
+        let mut text = if begins_line { lines_not_in(existing, &late) } else { late.clone() };
         if begins_line && would_glue && !text.is_empty() {
             text.insert(0, b'\n');
         }
-        // A single write, so that it does not interleave with the writes of other programs.
+        // A single write does not interleave with the writes of other programs.
         new.write_all(&text)?;
         if part != LateBytes::LinesToStaged {
             new.sync_all()?;
@@ -103,14 +104,15 @@ impl ReplacedFile {
     }
 }
 
-/// Returns the lines of `late` that are not in `has`. A rotation may have read the others before it replaced the
-/// log.
-fn lines_not_in(has: &[u8], late: &[u8]) -> Vec<u8> {
-    let stands_in = |line: &[u8]| {
-        memchr::memmem::find_iter(has, line).any(|at| at.checked_sub(1).is_none_or(|before| has[before] == b'\n'))
+/// Returns the lines of `late` that are not in `existing`. A rotation may have read the others
+/// before it replaced the log.
+fn lines_not_in(existing: &[u8], late: &[u8]) -> Vec<u8> {
+    let is_existing = |line: &[u8]| {
+        memchr::memmem::find_iter(existing, line)
+            .any(|at| at.checked_sub(1).is_none_or(|before| existing[before] == b'\n'))
     };
     late.split_inclusive(|byte| *byte == b'\n')
-        .filter(|line| has.is_empty() || !stands_in(line))
+        .filter(|line| existing.is_empty() || !is_existing(line))
         .flatten()
         .copied()
         .collect()

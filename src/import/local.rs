@@ -1,5 +1,5 @@
-//! The log that this machine already has. It is opened, read as it was then, and compared again before it is
-//! replaced.
+//! A log that already exists on this machine. It is opened, read up to its length at that time, and
+//! compared with that state before it is replaced.
 
 use std::cmp::Ordering;
 use std::fs::Metadata;
@@ -24,20 +24,22 @@ use crate::util::hashing::HashingReader;
 use crate::util::line_reader::Line;
 use crate::util::regular_file;
 
-/// The longest log whose content is compared while writers wait, in bytes. Rotation leaves logs far shorter.
+/// The maximum length of a log whose content is compared while writers wait, in bytes. Rotated logs
+/// are far shorter.
 const MAX_COMPARED_BYTES: u64 = 8 << 20;
 
-/// The time since the last write during which a log that ends with an incomplete row may still be being written.
-const WRITING_A_ROW: Duration = Duration::from_secs(1);
+/// The time that a writer may take to write a row. A log that ends with an incomplete row is read
+/// again if it was written to within that time.
+const ROW_WRITE_TIME: Duration = Duration::from_secs(1);
 
-/// The pause before such a log is read again.
+/// The pause before a log that ends with an incomplete row is read again.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// A target in the state in which it was observed.
+/// The observed state of a target.
 #[derive(Debug)]
 pub struct LocalLog {
-    /// The open log, which reads up to the length that it had when it was opened. `None` if there was none, or
-    /// once closed.
+    /// The open log, limited to its length when it was opened. `None` if it did not exist or is
+    /// closed.
     pub log: Option<OpenLog>,
     seen: Option<SeenLog>,
 }
@@ -46,20 +48,20 @@ pub struct LocalLog {
 #[derive(Debug, Clone)]
 struct SeenLog {
     file: Metadata,
-    /// Its length in bytes, up to which it was read.
+    /// The length in bytes up to which it was read.
     length: u64,
 }
 
 /// The current state of a log, compared with the observed one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogState {
-    /// Nothing happened to it.
+    /// It is unchanged.
     Unchanged,
     /// It is the same file, with more bytes at its end.
     Grown,
     /// Another file is at its path.
     Replaced,
-    /// It was changed, created or removed.
+    /// It was changed in another way, created or removed.
     Changed,
 }
 
@@ -69,12 +71,12 @@ impl LocalLog {
             return Ok(Self { log: None, seen: None });
         }
         let log = open_log(target)?;
-        // A row that is written from now on comes after the observed length.
+        // Rows that are written from now on follow the observed length.
         let seen = Some(SeenLog { file: log.opened().clone(), length: log.opened().len() });
         Ok(Self { log: Some(log), seen })
     }
 
-    /// Opens a log whose writers take no lock. Waits up to a second for a moment at which no writer is in the
+    /// Opens a log whose writers take no lock. Waits up to a second for a writer that is in the
     /// middle of a row.
     pub fn open_without_lock(target: &ImportTarget, clock: &dyn Clock, cancellation: &Cancellation) -> Result<Self> {
         let mut waited = Duration::ZERO;
@@ -83,9 +85,9 @@ impl LocalLog {
             let mut local = Self::open(target)?;
             let modified = local.seen.as_ref().and_then(|seen| seen.file.modified().ok());
             let age = modified.and_then(|modified| clock.now().duration_since(modified).ok());
-            let live = local.log.as_mut().filter(|_| age.is_some_and(|age| age < WRITING_A_ROW));
+            let live = local.log.as_mut().filter(|_| age.is_some_and(|age| age < ROW_WRITE_TIME));
             match live.map(OpenLog::open_line).transpose()? {
-                Some(last) if is_amid_a_row(&last) && waited < WRITING_A_ROW => {
+                Some(last) if is_partial_row(&last) && waited < ROW_WRITE_TIME => {
                     clock.sleep(PAUSE);
                     waited += PAUSE;
                 }
@@ -99,7 +101,7 @@ impl LocalLog {
         Self { log: None, seen: self.seen.clone() }
     }
 
-    /// Returns its observed length in bytes, or `None` if it did not exist.
+    /// Returns the observed length in bytes, or `None` if the log did not exist.
     pub fn bytes(&self) -> Option<u64> {
         self.seen.as_ref().map(|seen| seen.length)
     }
@@ -108,7 +110,7 @@ impl LocalLog {
         self.bytes().is_none_or(|bytes| bytes == 0)
     }
 
-    /// Compares the file that is at `path` now with the observed one.
+    /// Compares the file now at `path` with the observed one.
     pub fn state(&self, path: &Path) -> Result<LogState> {
         Ok(match (&self.seen, metadata_of(path)?) {
             (None, None) => LogState::Unchanged,
@@ -125,8 +127,8 @@ impl LocalLog {
         })
     }
 
-    /// Replaces the observed file with the file that is at its path now, if that starts with all the bytes that
-    /// were observed. (Rotation rewrites even a log that it does not trim.) Returns true if it did.
+    /// Adopts the file now at the path as the observed one, if it starts with all observed bytes,
+    /// and returns true if so. (Rotation rewrites even a log that it does not trim.)
     pub fn rebase(&mut self, target: &ImportTarget) -> Result<bool> {
         let Some((seen, log)) = self.seen.as_mut().zip(self.log.as_mut()) else { return Ok(false) };
         let Ok(mut now) = open_log(target) else { return Ok(false) };
@@ -147,8 +149,8 @@ impl LocalLog {
         Ok(true)
     }
 
-    /// Returns true if its observed content ends with a line feed or is empty, so that it can be continued
-    /// elsewhere.
+    /// Returns true if the observed content is empty or ends with a line feed, so that late rows
+    /// can follow its copy.
     pub fn ends_whole_line(&self, path: &Path) -> Result<bool> {
         let Some(at) = self.bytes().and_then(|bytes| bytes.checked_sub(1)) else { return Ok(true) };
         let failed = |error| Error::io(IoAction::Read, path, error);
@@ -158,12 +160,12 @@ impl LocalLog {
         Ok(last == *b"\n")
     }
 
-    /// Opens the observed log once more, for reading and appending. Returns `None` if there was none, or if
-    /// another file is at its path now.
+    /// Opens the observed log again, for reading and appending. Returns `None` if it did not exist,
+    /// or if the path now has no file or another one.
     pub fn reopen(&self, path: &Path) -> Result<Option<fs::File>> {
         let Some(seen) = &self.seen else { return Ok(None) };
         let failed = |error| Error::io(IoAction::Open, path, error);
-        // Not a duplicate of the open file, which would share its position.
+        // A duplicate of the open file would share its position.
         let now = match regular_file::open_to_append(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(failed)?,
@@ -172,12 +174,13 @@ impl LocalLog {
         Ok(is_same_file(&file, &seen.file).then_some(now))
     }
 
-    /// Closes the log, because many logs may have to wait for their turn.
+    /// Closes the log, to limit the number of open files.
     pub fn close(&mut self) {
         self.log = None;
     }
 
-    /// Reads the whole log line by line, and rewinds it. Returns its digest, or `None` if there is no log.
+    /// Reads the whole log line by line, and rewinds it. Returns its digest, or `None` if there is
+    /// no log.
     pub fn read(
         &mut self,
         target: &ImportTarget,
@@ -196,7 +199,7 @@ impl LocalLog {
         Ok(Some(integrity))
     }
 
-    /// Sums up the log.
+    /// Reads the log and returns its totals.
     pub fn summarize(&mut self, target: &ImportTarget, progress: &dyn Progress) -> Result<LogSummary> {
         let mut tally = Tally::default();
         let tell = |line: Line<'_>| tally.push(LineShape::of(line, classify(line.bytes, &[]).is_some()));
@@ -205,8 +208,8 @@ impl LocalLog {
     }
 }
 
-/// Returns true if the last line of a log, which has no line feed, may be the first part of a row.
-fn is_amid_a_row(line: &[u8]) -> bool {
+/// Returns true if an unterminated last line may be the first part of a row.
+fn is_partial_row(line: &[u8]) -> bool {
     !line.is_empty() && classify(line, &[]).is_none()
 }
 
@@ -218,7 +221,7 @@ pub struct LogSummary {
     pub integrity: Option<Integrity>,
 }
 
-/// Opens a log whose path has no symlinks left.
+/// Opens a log, whose path has its symlinks resolved.
 fn open_log(target: &ImportTarget) -> Result<OpenLog> {
     let path = &target.log.path;
     let file = regular_file::open_no_follow(path).map_err(|error| Error::io(IoAction::Open, path, error))?;

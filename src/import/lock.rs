@@ -1,10 +1,10 @@
-//! The locks by which Patchwork's writers take turns.
+//! The locks that Patchwork's writers use to exclude each other.
 //!
-//! A writer creates `<file>.lock`, which must not exist, and removes it when it is done. A lock older than 30
-//! seconds belongs to a dead writer and may be removed. An import holds its locks only while it compares and
-//! renames files, for a fraction of a second: a writer drops its row after waiting for five seconds. The system
-//! holds a lock of its own on an import's lock file for as long as the process lives, so the lock of a killed
-//! import is recognised at once.
+//! A writer creates `<file>.lock`, which must not exist, and removes it when it is done. A lock
+//! older than 30 seconds belongs to a dead writer and may be removed. An import holds its locks
+//! only for a fraction of a second, while it compares and renames files, because a writer drops its
+//! row after waiting for five seconds. An import also takes a system lock on its lock file, which
+//! lasts as long as the process, so the lock file of a killed import is recognised at once.
 
 use std::fs::Metadata;
 use std::io::{self, Read, Write};
@@ -21,8 +21,8 @@ use crate::util::atomic_file::{create_temporary_in, parent_dir};
 use crate::util::file_identity::is_at;
 use crate::util::regular_file;
 
-/// The pause between two attempts. Writers try every 5 ms. A process that tries less often never gets a lock that
-/// two busy writers share.
+/// The pause between two attempts. Writers try every 5 ms; a process that tries less often may
+/// never get a lock that two busy writers share.
 const POLL: Duration = Duration::from_millis(1);
 
 /// The content of an import's lock.
@@ -51,19 +51,18 @@ impl Clock for SystemClock {
     }
 }
 
-/// A lock that is held. On drop it is removed, if it is still ours.
+/// A held lock. On drop it is removed, if it is still ours.
 #[derive(Debug)]
 struct LogLock {
     path: PathBuf,
     file: fs::File,
 }
 
-/// A set of locks that are held.
+/// A set of held locks.
 #[derive(Debug)]
 pub struct Locks(Vec<LogLock>);
 
-/// Runs `work` while holding the locks at `paths`: all of them, or none. No lock is held while waiting for
-/// another.
+/// Runs `work` while holding all locks at `paths`. Holds no lock while it waits for another.
 ///
 /// # Errors
 /// [`ErrorKind::Locked`] if other programs hold a lock for longer than writers wait.
@@ -73,7 +72,7 @@ pub fn with_locks<T>(
     cancellation: &Cancellation,
     work: impl FnOnce(&Locks) -> Result<T>,
 ) -> Result<T> {
-    // A common order, so that two imports that want the same locks try the same one first.
+    // Sorted, so that two imports that need the same locks try the same one first.
     paths.sort();
     let mut waited = Duration::ZERO;
     loop {
@@ -104,7 +103,7 @@ impl Locks {
         Ok(Ok(locks))
     }
 
-    /// Checks that no lock was taken away.
+    /// Checks that no lock was lost to another program.
     ///
     /// # Errors
     /// [`ErrorKind::LockLost`].
@@ -135,27 +134,28 @@ impl LogLock {
 impl Drop for LogLock {
     fn drop(&mut self) {
         if is_at(&self.file, &self.path) {
-            // If it can't be removed, it is stale in half a minute.
+            // If it can't be removed, it becomes stale after 30 seconds.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Creates a lock that contains its text from the start. A process that reads this text and gets the system's lock
-/// on the file knows that the import is dead, however old the lock is.
+/// Creates a lock file that contains the import's text from the start. A process that finds this
+/// text and gets the system lock on the file knows that the import is dead, however old the lock
+/// is.
 fn create(path: &Path) -> io::Result<fs::File> {
     if path.symlink_metadata().is_ok() {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
     let mut lock = create_temporary_in(parent_dir(path))?;
-    // It is a lock even without its text.
+    // The lock works even without its text.
     let _ = lock.write_all(OURS);
     let lock = lock.persist_noclobber(path).map_err(|error| error.error)?;
     Ok(fs::File::from_parts(lock, path))
 }
 
-/// Removes the lock of a dead writer. Returns true if it did. Otherwise the writer is alive, or the lock is gone
-/// or cannot be removed.
+/// Removes the lock of a dead writer and returns true. Returns false if the writer is alive, or if
+/// the lock is gone or cannot be removed.
 fn remove_dead(path: &Path, now: SystemTime) -> bool {
     let Ok(existing) = path.symlink_metadata() else { return false };
     if !existing.is_file() {
@@ -166,13 +166,14 @@ fn remove_dead(path: &Path, now: SystemTime) -> bool {
         age.is_some_and(|age| age > STALE_AFTER)
     };
     let is_dead = match regular_file::open_no_follow(path) {
-        // While we hold the system's lock, no other import takes this lock for dead by its text.
+        // While we hold the system lock, no other import considers this lock dead because of its
+        // text.
         Ok(file) => {
             let alone = file.file().try_lock().is_ok();
             let is_dead = alone && is_ours(&file) || file.metadata().is_ok_and(|lock| is_stale(&lock));
             is_dead && is_at(&file, path)
         }
-        // A lock of another user may still be removed because of its age.
+        // An unreadable lock of another user may still be removed because of its age.
         Err(_) => is_stale(&existing),
     };
     is_dead && fs::remove_file(path).is_ok()

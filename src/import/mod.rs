@@ -1,16 +1,20 @@
-//! Restores the logs of a bundle into their directories and merges them with the logs that already exist.
+//! Restores the logs of a bundle into their directories and merges them with the logs that already
+//! exist.
 //!
-//! `targets` decides from the manifest alone whether every file may be written to its destination. If one may not,
-//! nothing happens. `resolve` does not follow symlinks of other users, and `pins` keeps the directories of other users
-//! open. Then each group of logs passes these stages, each of which makes its value from the one before:
+//! `targets` checks from the manifest that every file may be written to its destination; otherwise
+//! nothing is written. `resolve` refuses symlinks with which another user could redirect the
+//! import, and `pins` keeps directories open that another user could replace. Then each group of
+//! logs passes these stages, each of which builds its value from the previous one:
 //!
-//! 1. `Restored`: the bundle's logs, verified, and staged beside their targets (`staging`).
-//! 2. `Observed`: the local logs as they were read (`local`), compared with the bundle's.
-//! 3. `Planned`: the new version of each log, as the [`Plan`] tells it. A dry run ends here, having
-//!    staged nothing.
+//! 1. `Restored`: the bundle's logs, verified and staged beside their targets (`staging`).
+//! 2. `Observed`: the local logs as they were read (`local`), and their comparison with the
+//!    bundle's.
+//! 3. `Planned`: the [`Plan`] for the new version of each log. A dry run ends here, having staged
+//!    nothing.
 //! 4. `Staged`: the new versions, beside the logs.
-//! 5. `Committed`: the writers' locks (`lock`) are held briefly while the new versions replace the logs (`swap`).
-//!    `unlocked` is the protocol for what writers do without a lock. A group whose log changed goes back to stage 2.
+//! 5. `Committed`: the logs after the new versions replaced them (`swap`), while the import briefly
+//!    held the writers' locks (`lock`). `unlocked` is the protocol for writers without a lock. A
+//!    group whose log changed meanwhile returns to stage 2.
 
 mod backup;
 mod commit;
@@ -75,7 +79,8 @@ use targets::TargetGroup;
 pub struct ImportOptions {
     /// The treatment of logs that already exist.
     pub mode: Mode,
-    /// The sources to import; empty means all. The logs of other sources are not checked and may even be damaged.
+    /// The sources to import; empty means all. The logs of other sources are not checked and may
+    /// even be damaged.
     pub sources: Vec<String>,
     /// True for a dry run, which reports what would be done, writes nothing and takes no lock.
     pub dry_run: bool,
@@ -101,7 +106,7 @@ impl ImportOptions {
         Self { sources: sources.into_iter().map(Into::into).collect(), ..self }
     }
 
-    /// Chooses whether the import is a dry run, which changes nothing.
+    /// Enables or disables the dry run, which changes nothing.
     pub fn dry_run(self, dry_run: bool) -> Self {
         Self { dry_run, ..self }
     }
@@ -112,7 +117,7 @@ impl ImportOptions {
     }
 }
 
-/// The outcome of an import, or of a dry run.
+/// The result of an import or a dry run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImportReport {
@@ -120,8 +125,8 @@ pub struct ImportReport {
     pub digest: Option<BundleDigest>,
     /// The bundles and histories that were imported.
     pub inputs: Vec<InputSummary>,
-    /// True if a bundle holds only the rows of its logs, rewritten and without digests to verify them, as in
-    /// format 1.0.
+    /// True if a bundle holds only the rows of its logs, rewritten and without digests to verify
+    /// them, as in format 1.0.
     pub rows_only: bool,
     /// The change made to each file.
     pub plan: Plan,
@@ -131,8 +136,9 @@ pub struct ImportReport {
 
 /// Imports the logs of a bundle, each into its directory of `dirs`: either all of them or none.
 ///
-/// The same bundle, logs and options give the same result. Importing again with [`Mode::Merge`] changes nothing. Logs
-/// that have the SHA-256 of the manifest already are not read from a bundle that can seek.
+/// The same bundle, logs and options give the same result. Importing again with [`Mode::Merge`]
+/// changes nothing. Logs that already match the manifest's SHA-256 are not restored, unless the
+/// bundle is a stream.
 ///
 /// ```
 /// use patchwork_traces::Bundle;
@@ -157,10 +163,10 @@ pub struct ImportReport {
 /// ```
 ///
 /// # Errors
-/// Before anything is written: if a file of the bundle may not be written to its destination, or if something
-/// other than a log is there. With nothing changed: if the bundle is damaged in what is read, a lock is not released, a log keeps
-/// changing, or the disk fails or is full. With some logs changed:
-/// [`ErrorKind::PartiallyCommitted`].
+/// If a file of the bundle may not be written to its destination, or something other than a log is
+/// there; nothing is written then. If the bundle is damaged in a part that is read, a lock is not
+/// released, a log keeps changing, or the disk fails or is full; no log is changed then.
+/// [`ErrorKind::PartiallyCommitted`] if some logs were changed before the failure.
 pub fn import(
     bundle: Bundle<'_>,
     dirs: &Dirs,
@@ -172,7 +178,7 @@ pub fn import(
     import_checked(bundle, is_redacted, dirs, options, clock, progress)
 }
 
-/// Imports a bundle. If it is redacted, its rows are changed copies, which must not be merged with the originals.
+/// Imports a bundle. If it is redacted, its rows must not be merged with the originals.
 fn import_checked(
     bundle: Bundle<'_>,
     is_redacted: bool,
@@ -204,15 +210,15 @@ fn import_checked(
     let (mut files, mut cleaned_up) = done.map_err(|error| error.with_real_paths(&|path| pins.real_path(path)))?;
     let backups = files.iter_mut().filter_map(|file| file.backup.as_mut());
     backups.chain(&mut cleaned_up).for_each(|path| *path = pins.real_path(path));
-    // A log that neither side has is looked for but not reported.
+    // A log that neither side has is considered but not reported.
     let targets = groups.iter().flat_map(|group| &group.targets).zip(files);
     let files = targets.filter(|(target, file)| target.bundled.is_some() || file.bytes_before.is_some());
     let files = files.map(|(_, file)| file).collect();
     Ok(ImportReport { digest, inputs: vec![input], rows_only, plan: Plan { mode: options.mode, files }, cleaned_up })
 }
 
-/// Imports the logs of several bundles and histories together: either all of them or none. They are merged first, as
-/// [`merge`](crate::merge) does, into an unnamed file in `work_dir`.
+/// Imports the logs of several bundles and histories together: either all of them or none. First
+/// merges them, as [`merge`](crate::merge) does, into an unnamed file in `work_dir`.
 ///
 /// # Errors
 /// As [`merge`](crate::merge::merge) and [`import`].
@@ -240,10 +246,11 @@ pub fn import_all(
     Ok(ImportReport { digest: None, inputs: merged.inputs, rows_only, ..report })
 }
 
-/// The name by which errors refer to merged inputs.
+/// The name of merged inputs in errors.
 const MERGED: &str = "the merged bundles";
 
-/// Returns an error if a log of the bundle has lines on this machine, unless it is the same and nothing is appended.
+/// Fails if this machine has lines in a log of the bundle. In merge mode, a local log that equals
+/// the bundle's is allowed.
 fn check_no_logs(groups: &[TargetGroup], mode: Mode) -> Result<()> {
     let targets = groups.iter().flat_map(|group| &group.targets).filter(|target| target.bundled.is_some());
     let mut others = targets.filter(|target| {
@@ -256,7 +263,7 @@ fn check_no_logs(groups: &[TargetGroup], mode: Mode) -> Result<()> {
     }
 }
 
-/// Returns true if a log on this machine is the one of the bundle, byte for byte.
+/// Returns true if a local log equals the bundle's byte for byte.
 fn is_as_bundled(target: &targets::ImportTarget) -> bool {
     let bundled = target.bundled.as_ref().and_then(|bundled| bundled.integrity);
     let local = regular_file::open(&target.log.path).and_then(|file| {
@@ -266,7 +273,7 @@ fn is_as_bundled(target: &targets::ImportTarget) -> bool {
     bundled.is_some_and(|bundled| local.is_ok_and(|local| local == bundled))
 }
 
-/// Returns the indices of the files to import. A log that a segment lists as absent is not imported.
+/// Returns the indices of the files to import. Excludes logs that a segment lists as absent.
 fn wanted_files(manifest: &Manifest, options: &ImportOptions) -> Result<Vec<usize>> {
     if manifest.history.is_some() && options.mode == Mode::Overwrite {
         return Err(ErrorKind::OnlyASegment.into());
@@ -337,9 +344,9 @@ impl Import<'_> {
         }
     }
 
-    /// Restores all logs but those that are unchanged. These are restored too if the bundle is a stream, which cannot be
-    /// opened again should they change after all, and if the chunk table does not match the file, which may then have
-    /// more rows than its manifest declares.
+    /// Restores all logs except unchanged ones. Restores those too if the bundle is a stream,
+    /// because it cannot be opened again if they change later, and if the chunk table does not
+    /// match the file, because the file may then have more rows than its manifest declares.
     fn restore<'b>(&self, bundle: Bundle<'b>, sink: &mut RestoreSink<'_>) -> Result<Option<Reopener<'b>>> {
         let reopener = bundle.reopener();
         let may_skip = reopener.is_some() && bundle.matches_chunk_table();
@@ -362,7 +369,7 @@ impl Import<'_> {
     }
 }
 
-/// Formats a time for use in a file name on any system: without colons.
+/// Formats a time for a file name, without colons, which not all systems allow.
 fn file_stamp(time: SystemTime) -> String {
     let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let time = i64::try_from(since_1970.as_millis()).ok().and_then(Timestamp::from_millis);

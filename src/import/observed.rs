@@ -1,4 +1,4 @@
-//! Stage 2: reads the local logs, and compares their lines with those of the bundle's.
+//! Stage 2: reads the local logs and compares their lines with the bundle's.
 
 use super::context::ImportContext;
 use super::local::{LocalLog, LogSummary};
@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::util::cancel::CancellableIo;
 use crate::util::regular_file;
 
-/// A restored group, the local logs, and what comparing the two needs.
+/// A restored group, and its local logs with their content.
 #[derive(Debug)]
 pub struct Observed<'r, 'g> {
     pub restored: &'r Restored<'g>,
@@ -30,7 +30,7 @@ pub enum ObservedContent {
     Summaries(Vec<LogSummary>),
 }
 
-/// The lines of both sides. Those with the same number, below `distinct`, are equal.
+/// The lines of both sides. Lines with the same id are equal; ids are less than `distinct`.
 #[derive(Debug)]
 pub struct ComparedLines {
     pub local: Side,
@@ -65,7 +65,8 @@ pub fn observe<'r, 'g>(restored: &'r Restored<'g>, context: &ImportContext<'_>) 
     Ok(Observed { restored, locals, content: found })
 }
 
-/// Returns true if the local logs are the bundle's, byte for byte, and all others are empty or missing.
+/// Returns true if the local logs equal the bundle's byte for byte, and all others are empty or
+/// missing.
 fn is_same(restored: &Restored<'_>, locals: &mut [LocalLog], context: &ImportContext<'_>) -> Result<bool> {
     let is_as_long = |(local, restored): (&LocalLog, &Option<_>)| match restored {
         Some(RestoredLog { integrity, .. }) => local.bytes() == Some(integrity.bytes),
@@ -84,7 +85,8 @@ fn is_same(restored: &Restored<'_>, locals: &mut [LocalLog], context: &ImportCon
     Ok(true)
 }
 
-/// Reads the lines of both sides. The shorter side is indexed, or the bundle's if a dry run has its lines already.
+/// Reads the lines of both sides and indexes the shorter side. A dry run always indexes the
+/// bundle's, because it already has its lines.
 fn compare(restored: &Restored<'_>, locals: &mut [LocalLog], context: &ImportContext<'_>) -> Result<ObservedContent> {
     let fingerprints = LineKeying::Fingerprint(context.fingerprinter);
     let local_bytes: u64 = locals.iter().filter_map(LocalLog::bytes).sum();
@@ -126,7 +128,8 @@ fn read_locals(
     Ok(())
 }
 
-/// Reads the bundle's logs: the lines that a dry run took during the restore, or else those of the staged logs.
+/// Reads the lines of the bundle's logs from the staged files. A dry run takes them from the
+/// restore instead.
 fn read_bundle(
     side: &mut Side,
     restored: &Restored<'_>,
@@ -143,7 +146,7 @@ fn read_bundle(
         }
         if let Some(log) = log {
             let lines = log.lines.take();
-            // A local log that appeared during the restore was not expected to be compared.
+            // If a local log appeared during the restore, the lines were not kept.
             if lines.len() as u64 != log.tally.lines.all() {
                 return Err(ErrorKind::LogKeepsChanging.into());
             }

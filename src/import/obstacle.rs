@@ -1,4 +1,4 @@
-//! Detects logs that the system would refuse to replace, before anything is replaced.
+//! Detects logs that the system would refuse to replace, before any log is replaced.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ mod linux {
         let Some(attributes) = attributes(log, AtFlags::SYMLINK_NOFOLLOW) else { return Ok(()) };
         let dir =
             log.parent().and_then(|dir| self::attributes(dir, AtFlags::empty())).unwrap_or(StatxAttributes::empty());
-        // In an append-only directory, nothing can be replaced either.
+        // In an append-only or immutable directory, no file can be replaced.
         let found = [
             (attributes | dir, StatxAttributes::IMMUTABLE, Obstacle::Immutable),
             (attributes | dir, StatxAttributes::APPEND, Obstacle::AppendOnly),
@@ -30,8 +30,8 @@ mod linux {
         }
     }
 
-    /// Returns the attributes of a file that the system supports. Returns `None` if the file is missing or nothing
-    /// is known.
+    /// Returns the attributes of a file, limited to those that its file system supports. Returns
+    /// `None` if they cannot be read.
     fn attributes(path: &Path, flags: AtFlags) -> Option<StatxAttributes> {
         let found = statx(CWD, path, flags, StatxFlags::BASIC_STATS).ok()?;
         Some(found.stx_attributes & found.stx_attributes_mask)
@@ -41,8 +41,9 @@ mod linux {
 /// Checks that the log at `log`, if it exists, can be replaced with another file.
 ///
 /// # Errors
-/// [`ErrorKind::CannotReplace`](crate::ErrorKind::CannotReplace) for a log that is immutable, append-only or a
-/// mount point. On systems other than Linux, only the attempt shows that.
+/// [`ErrorKind::CannotReplace`](crate::ErrorKind::CannotReplace) for a log that is immutable,
+/// append-only or a mount point. Systems other than Linux detect this only when the log is
+/// replaced.
 pub fn check_replaceable(log: &Path) -> Result<()> {
     #[cfg(target_os = "linux")]
     linux::check_replaceable(log)?;

@@ -1,4 +1,5 @@
-//! Gives the new version of a log to the owner of that log, so that its writers can continue.
+//! Gives the new version of a log to the owner of that log, so that its writers can still write to
+//! it.
 
 use std::path::Path;
 
@@ -19,14 +20,14 @@ mod unix {
     use crate::util::file_identity::is_same_file;
     use crate::util::regular_file;
 
-    /// The permissions that the file of a log may have. It can't be executable, for example.
+    /// The permission bits that are copied to a new version, which is never executable.
     const PERMISSIONS: u32 = 0o666;
 
-    /// The owner's permissions to read and write, with which late rows are appended while the log is replaced.
-    const OWN: u32 = 0o600;
+    /// The owner's permissions to read and write, which the import needs to append late rows.
+    const OWNER_READ_WRITE: u32 = 0o600;
 
     /// The group's permissions to read and write.
-    const OF_GROUP: u32 = 0o060;
+    const GROUP_READ_WRITE: u32 = 0o060;
 
     pub fn copy_ownership(file: &fs::File, log: &Path) -> Result<()> {
         let failed = |error| Error::io(IoAction::Write, log, error);
@@ -34,21 +35,23 @@ mod unix {
         match regular_file::open_no_follow(log) {
             Ok(log_file) => {
                 let existing = log_file.metadata().map_err(failed)?;
-                // These are set while the file is still ours. No other user can reach it in the staging directory.
+                // The permissions are set while the file is still ours. No other user can reach it
+                // in the staging directory.
                 #[cfg(target_os = "linux")]
                 access_list::copy(log_file.file(), file.file()).map_err(failed)?;
-                file.set_permissions(Permissions::from_mode(existing.mode() & PERMISSIONS | OWN)).map_err(failed)?;
+                file.set_permissions(Permissions::from_mode(existing.mode() & PERMISSIONS | OWNER_READ_WRITE))
+                    .map_err(failed)?;
                 match give(file, &ours, &existing) {
                     Err(error) if !is_refused(&error) => Err(failed(error)),
                     Ok(()) => Ok(()),
-                    // A group without access to the log loses nothing.
-                    Err(_) if ours.uid() == existing.uid() && existing.mode() & OF_GROUP == 0 => Ok(()),
+                    // If the group has no access to the log, the file's group does not matter.
+                    Err(_) if ours.uid() == existing.uid() && existing.mode() & GROUP_READ_WRITE == 0 => Ok(()),
                     Err(_) => Err(Error::from(ErrorKind::CannotPreserveOwner).in_subject(&log.display().to_string())),
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // A new log belongs to the owner of its directory. Only root can give it away, and not even root
-                // can on every file system.
+                // A new log belongs to the owner of its directory. Only root can give it away, and
+                // not even root can on every file system.
                 let dir = log.parent().and_then(|dir| fs::metadata(dir).ok());
                 match dir.filter(|_| ours.uid() == 0).map_or(Ok(()), |dir| give(file, &ours, &dir)) {
                     Err(error) if !is_refused(&error) => Err(failed(error)),
@@ -63,13 +66,13 @@ mod unix {
         let failed = |error| Error::io(IoAction::Create, dir, error);
         let opened = fs::File::open(dir).map_err(failed)?;
         let ours = opened.metadata().map_err(failed)?;
-        // A user who can write to the parent directory could have put a link here meanwhile.
+        // A user who can write to the parent directory may have put a link here meanwhile.
         let is_this = fs::symlink_metadata(dir).is_ok_and(|existing| is_same_file(&existing, &ours));
         let above = dir.parent().and_then(|above| fs::metadata(above).ok()).filter(|_| is_this);
         above.map_or(Ok(()), |above| give_dir(&opened, &above)).map_err(failed)
     }
 
-    /// Gives an open directory of root to the owner of its parent.
+    /// Gives an open directory to the owner of its parent, if root owns it.
     pub fn give_dir(dir: &fs::File, above: &Metadata) -> io::Result<()> {
         let ours = dir.metadata()?;
         match if ours.uid() == 0 { give(dir, &ours, above) } else { Ok(()) } {
@@ -85,12 +88,13 @@ mod unix {
         if owner.is_none() && group.is_none() { Ok(()) } else { fchown(file.file(), owner, group) }
     }
 
-    /// Returns true if the system does not give files to other users, or does not know this user.
+    /// Returns true if the system refuses to change the owner, or does not know the new owner.
     fn is_refused(error: &io::Error) -> bool {
         matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput)
     }
 
-    /// The access control list of a file, which names users and groups beyond its owner and its group.
+    /// The access control list of a file, which names users and groups beyond its owner and its
+    /// group.
     #[cfg(target_os = "linux")]
     mod access_list {
         use std::fs::File;
@@ -105,8 +109,8 @@ mod unix {
         /// The maximum size of an extended attribute.
         const MAX_BYTES: usize = 64 << 10;
 
-        /// Gives a file the list of another, or none if that has none: a directory may give a list to all new
-        /// files in it.
+        /// Copies the list of a file to another, or removes it if the first has none: new files may
+        /// have inherited a list from their directory.
         pub fn copy(from: &File, to: &File) -> io::Result<()> {
             let mut list = vec![0; MAX_BYTES];
             let copied = match fgetxattr(from, NAME, &mut list[..]) {
@@ -115,7 +119,7 @@ mod unix {
                 Err(error) => Err(error),
             };
             match copied {
-                // Not every file system has such lists.
+                // Not every file system supports such lists.
                 Err(Errno::NODATA | Errno::NOTSUP) => Ok(()),
                 copied => Ok(copied?),
             }
@@ -126,11 +130,11 @@ mod unix {
 #[cfg(target_os = "linux")]
 pub use unix::give_dir;
 
-/// Gives `file`, which is staged, the owner, the group and the permissions of the log that it will replace.
+/// Gives the staged `file` the owner, group and permissions of the log that it will replace.
 ///
 /// # Errors
-/// [`ErrorKind::CannotPreserveOwner`](crate::ErrorKind::CannotPreserveOwner) if it cannot belong to the log's
-/// owner.
+/// [`ErrorKind::CannotPreserveOwner`](crate::ErrorKind::CannotPreserveOwner) if the file cannot be
+/// given to the log's owner.
 pub fn copy_ownership(file: &fs::File, log: &Path) -> Result<()> {
     #[cfg(unix)]
     unix::copy_ownership(file, log)?;
@@ -139,11 +143,12 @@ pub fn copy_ownership(file: &fs::File, log: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Gives a directory that was just created to the owner of its parent: what root imports belongs to the owners of
-/// the directories.
+/// Gives a new directory to the owner of its parent, so that logs that root imports belong to the
+/// owners of the directories.
 ///
 /// # Errors
-/// If the system fails to do so. A refusal, or an owner that the system does not know, is not an error.
+/// If changing the owner fails. It is not an error if the system refuses, or does not know the
+/// owner.
 pub fn inherit_ownership(dir: &Path) -> Result<()> {
     #[cfg(unix)]
     unix::inherit_ownership(dir)?;

@@ -1,7 +1,7 @@
 //! A directory that is kept open, so that paths through it always lead to the same directory.
 //!
-//! `/proc/self/fd/N/name` is the entry `name` of the open directory `N`, even if the directory was moved or replaced.
-//! This exists only on Linux.
+//! `/proc/self/fd/N/name` is the entry `name` of the open directory `N`, even if the directory was
+//! moved or replaced. Only Linux has such paths.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ pub struct PinnedDir {
 }
 
 impl PinnedDir {
-    /// Returns the path through which it is reached while it is pinned.
+    /// Returns the path that leads to the directory while it is pinned.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -57,7 +57,8 @@ mod linux {
             Self::new(dir).map_err(io::Error::from)
         }
 
-        /// Returns the path that users know, for a path that leads through this directory.
+        /// Converts a path through this directory to the path that users know. Returns `None` for
+        /// other paths.
         pub fn real_path(&self, path: &Path) -> Option<PathBuf> {
             let below = path.strip_prefix(&self.path).ok()?;
             Some(if below.as_os_str().is_empty() { self.dir.path.clone() } else { self.dir.path.join(below) })
@@ -71,7 +72,7 @@ mod linux {
             &self.dir.metadata
         }
 
-        /// Returns true if only its owner may access it, and the owner is the importing user.
+        /// Returns true if the importing user owns the directory, and no other user may access it.
         pub fn is_private(&self) -> bool {
             let existing = &self.dir.metadata;
             let is_others = Mode::from_raw_mode(existing.mode()).intersects(Mode::RWXG | Mode::RWXO);

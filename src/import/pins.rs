@@ -1,5 +1,5 @@
-//! The directories of an import: resolved safely, created where they are missing, and pinned where another user
-//! could exchange them.
+//! The directories of an import: resolved safely, created if missing, and pinned if another user
+//! could replace them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,10 +17,11 @@ pub struct Located {
     pub pin: Option<Arc<PinnedDir>>,
 }
 
-/// The pinned directories of one import. On drop, those that were created are removed if they are empty.
+/// The pinned directories of one import. On drop, those that were created are removed if they are
+/// empty.
 #[derive(Debug)]
 pub struct Pins {
-    /// False in a dry run.
+    /// True if missing directories are created. False in a dry run.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing is pinned"))]
     creates: bool,
     dirs: Vec<Arc<PinnedDir>>,
@@ -33,9 +34,11 @@ impl Pins {
         Self { creates, dirs: Vec::new(), created: Vec::new() }
     }
 
-    /// Replaces a path that leads through a pinned directory with the path that users know.
+    /// Converts a path through a pinned directory to the path that users know. Returns other paths
+    /// as they are.
     pub fn real_path(&self, path: &Path) -> PathBuf {
-        // A descriptor number may have been used for another directory earlier.
+        // The newest pin counts, because its descriptor number may have belonged to another
+        // directory earlier.
         self.dirs.iter().rev().find_map(|pin| pin.real_path(path)).unwrap_or_else(|| path.to_owned())
     }
 }
@@ -43,7 +46,7 @@ impl Pins {
 impl Drop for Pins {
     fn drop(&mut self) {
         for dir in self.created.iter().rev() {
-            // A directory that can't be removed is not empty any more, so it is in use.
+            // A directory that can't be removed is no longer empty, so it is in use.
             let _ = fs::remove_dir(dir);
         }
     }
@@ -126,8 +129,8 @@ mod linux {
             }
         }
 
-        /// Pins the directory that `resolve` finds, and creates missing directories. Returns `None` if no other
-        /// user can change its path.
+        /// Pins the directory that `resolve` finds, and creates missing directories. Returns `None`
+        /// if no other user can change its path.
         fn create_exposed(&mut self, mut resolve: impl FnMut() -> Result<Resolved>) -> Result<Option<Located>> {
             for _ in 0..MAX_CREATIONS {
                 let Resolved { dir, missing, is_exposed } = resolve()?;
@@ -155,8 +158,9 @@ mod linux {
             Ok(pin)
         }
 
-        /// Creates a directory for the owner of its parent. The new directory is given to that owner where no
-        /// other user can replace it, and is then renamed.
+        /// Creates a directory that belongs to the owner of its parent. The new directory changes
+        /// its owner inside a private directory, where no other user can replace it, and is then
+        /// moved to its place.
         fn create(&mut self, parent: &PinnedDir, name: &OsStr) -> Result<()> {
             let path = parent.path().join(name);
             let failed = |error: std::io::Error| Error::io(IoAction::Create, &path, error);

@@ -1,4 +1,4 @@
-//! The changes that an import makes to each log, as values. A dry run returns the same plan that a real run
+//! The changes that an import makes to each log. A dry run returns the same plan that a real run
 //! carries out.
 
 use std::path::PathBuf;
@@ -14,17 +14,17 @@ use crate::util::path_text;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mode {
-    /// Keeps the distinct lines of both sides, unparsed lines included. A line is kept as often as it occurs on
-    /// the side that has it more often. Two lines are the same if their bytes are the same; line endings do not
-    /// count. Each side keeps its order, and the two are interleaved by time. Where the sides disagree about the
-    /// order, the local order is kept. Logs between which rotation moves rows count as one. Where both sides end
-    /// with different rows about the same run, and either row could come last, the row with the later end of the run
-    /// comes last, whichever side has it.
+    /// Keeps the distinct lines of both sides, including unparsed lines. A line is kept as often as
+    /// it occurs on the side that has it more often. Two lines are equal if their bytes are, line
+    /// endings aside. Each side keeps its order, and the two are interleaved by time. If the sides
+    /// disagree about the order, the local order wins. Logs between which rotation moves rows count
+    /// as one. If the sides have different last rows about the same run, and either could come
+    /// last, the row with the later end of the run comes last.
     #[default]
     Merge,
     /// Appends the bundle's lines to the local ones, duplicates included.
     Append,
-    /// Replaces the local log with the bundle's. The local log is kept as a backup beside it.
+    /// Replaces the local log with the bundle's, and keeps the local log as a backup beside it.
     Overwrite,
 }
 
@@ -34,7 +34,7 @@ pub enum Mode {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Change {
-    /// The file is already as it should be, and is not touched.
+    /// The file is already up to date, and is left unchanged.
     Nothing,
     /// The file does not exist yet.
     Created,
@@ -54,27 +54,27 @@ pub struct FilePlan {
     pub file: FileName,
     /// The directory that it belongs to.
     pub base: Base,
-    /// Its path. If this is a symlink, it is followed and stays.
+    /// Its path. If this is a symlink, the import follows and keeps it.
     #[serde(serialize_with = "path_text::path")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub path: PathBuf,
     /// The kind of change.
     pub change: Change,
-    /// Lines that the file gets.
+    /// Lines that the import adds to the file.
     pub new: LineCount,
-    /// Lines of the bundle's file of this name that this machine already has, in this file or in one to which
-    /// rotation moves its rows.
+    /// Lines of the bundle's file of this name that this machine already has, in this file or in
+    /// one to which rotation moves its rows.
     pub already_there: LineCount,
-    /// Lines that the file had and keeps.
+    /// Existing lines that the file keeps.
     pub kept: LineCount,
-    /// Lines that the file had and that only the backup keeps: none unless it is overwritten.
+    /// Existing lines that only the backup keeps; none unless the file is overwritten.
     pub replaced: LineCount,
-    /// The length before, in bytes, if the file exists.
+    /// The length before the import, in bytes, if the file exists.
     pub bytes_before: Option<u64>,
-    /// The length after, in bytes.
+    /// The length after the import, in bytes.
     pub bytes_after: u64,
-    /// The change that Patchwork's next write makes to the file, if the file is then too long. The lines of an
-    /// archive are counted in the log that they come from.
+    /// The rotation that Patchwork's next write triggers, if the file is too long. Lines that move
+    /// to an archive are counted in the log that they come from.
     pub rotation: Option<Rotation>,
     /// The path of the backup, if the old version is replaced and kept.
     #[serde(serialize_with = "path_text::optional_path")]
@@ -88,13 +88,13 @@ pub struct FilePlan {
 pub struct Plan {
     /// The treatment of logs that already exist.
     pub mode: Mode,
-    /// Every file that is considered, including files that stay as they are. The files of one source are adjacent,
+    /// Every considered file, including unchanged ones. The files of one source are adjacent,
     /// oldest rows first.
     pub files: Vec<FilePlan>,
 }
 
 impl Plan {
-    /// Returns true if every file is already as it should be.
+    /// Returns true if every file is already up to date.
     #[must_use]
     pub fn changes_nothing(&self) -> bool {
         self.files.iter().all(|file| file.change == Change::Nothing)

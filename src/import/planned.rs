@@ -1,4 +1,4 @@
-//! Stage 3: plans the new version of each log. A dry run shows the same plan that a real run carries out.
+//! Stage 3: plans the new version of each log.
 
 use super::backup::backup_of;
 use super::context::ImportContext;
@@ -21,7 +21,8 @@ pub struct Planned<'r, 'g> {
     pub outputs: Vec<VersionKind>,
     /// The match of each line of the bundle, if lines were compared.
     pub alignment: Alignment,
-    /// The latest timestamp of a row of either side, in milliseconds since 1970, if lines were compared.
+    /// The latest timestamp of a row of either side, in milliseconds since 1970, if lines were
+    /// compared.
     pub newest: Option<i64>,
 }
 
@@ -64,7 +65,7 @@ pub fn plan<'r, 'g>(observed: Observed<'r, 'g>, context: &ImportContext<'_>) -> 
             states(&observed).zip(summaries).map(|(state, local)| state.overwritten(local, context)).collect()
         }
     };
-    // All logs of the source must be known for the forecast of rotation.
+    // The forecast of rotation needs the outcomes of all logs of the source.
     let rotations: Vec<_> = (0..outcomes.len()).map(|at| rotation_of(group, &outcomes, at)).collect();
     let outcomes = outcomes.into_iter().zip(rotations);
     let (files, outputs) =
@@ -72,7 +73,7 @@ pub fn plan<'r, 'g>(observed: Observed<'r, 'g>, context: &ImportContext<'_>) -> 
     Planned { observed, files, outputs, alignment, newest }
 }
 
-/// The known state of one target.
+/// The state of one target on both sides.
 struct TargetState<'c> {
     target: &'c ImportTarget,
     local: &'c LocalLog,
@@ -111,15 +112,15 @@ impl TargetState<'_> {
         self.outcome(output, merged.counts, merged.after.clone())
     }
 
-    /// Returns the outcome for a log that this machine already has, byte for byte.
+    /// Returns the outcome for a local log that equals the bundle's byte for byte.
     fn same(&self) -> TargetOutcome {
         let tally = self.restored.map(|restored| restored.tally.clone()).unwrap_or_default();
         let counts = LineCounts { already_there: tally.lines, kept: tally.lines, ..LineCounts::default() };
         self.outcome(VersionKind::Nothing, counts, tally)
     }
 
-    /// Returns the outcome of an append. In every mode, this is also the outcome for a log that is empty or
-    /// missing.
+    /// Returns the outcome of an append. In every mode, this is also the outcome for a log that is
+    /// empty or missing.
     fn appended(&self, local: &LogSummary) -> TargetOutcome {
         let mut after = local.tally.clone();
         let mut new = LineCount::default();
@@ -211,8 +212,8 @@ fn merged_logs(local: &Side, bundle: &Side, alignment: &Alignment, logs: usize) 
     merged
 }
 
-/// Forecasts how Patchwork's next write changes a log. For logs outside the catalogue, neither the way they are
-/// written nor which of them are trimmed is known.
+/// Forecasts how Patchwork's next write changes a log. Returns `None` for logs outside the
+/// catalogue, whose rotation is unknown.
 fn rotation_of(group: &TargetGroup, outcomes: &[TargetOutcome], at: usize) -> Option<Rotation> {
     let TargetOutcome { file, after, .. } = &outcomes[at];
     let source = known(file.source.as_str()).filter(|source| !source.is_archive(file.file.as_str()))?;
@@ -228,7 +229,8 @@ fn rotation_of(group: &TargetGroup, outcomes: &[TargetOutcome], at: usize) -> Op
     }
 }
 
-/// Sums up a log that this import only needs to know about. A log that cannot be read counts as empty.
+/// Returns the tally of a log that this import does not write. A log that cannot be read counts as
+/// empty.
 fn tally_of(group: &TargetGroup, name: &str) -> Tally {
     let mut tally = Tally::default();
     let Ok(log) = group.open_beside(name) else { return tally };

@@ -1,10 +1,11 @@
-//! Follows a path one directory at a time, and follows a symlink only if its owner may choose where an import
-//! writes.
+//! Resolves a path one directory at a time, and follows a symlink only if its owner may choose
+//! where an import writes.
 //!
-//! A user must not be able to redirect an import into that user's directory to another place. So a symlink is
-//! followed if it belongs to the importing user or to root, or if it leads to another name in its own directory.
-//! On Linux each directory stays open from its check until the next one is opened relative to it, so that no other
-//! user can exchange a directory between the check and its use.
+//! A user must not be able to redirect an import from that user's directory to another place. So a
+//! symlink is followed only if it belongs to the importing user or to root, or if it leads to
+//! another name in its own directory. On Linux, each directory stays open from its check until the
+//! next one is opened relative to it, so that no other user can replace a directory between its
+//! check and its use.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
@@ -20,22 +21,22 @@ const MAX_LINKS: u32 = 40;
 /// The write permissions of the group and of others.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
-/// The permission bit of a directory in which only the owner of a file can rename or remove it.
+/// The sticky bit: only the owner of a file in the directory can rename or remove it.
 const STICKY: u32 = 0o1000;
 
-/// The end of a path without symlinks.
+/// The resolved path of a directory.
 #[derive(Debug)]
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "it is only checked"))]
 pub struct Resolved {
-    /// The last directory of the path that exists.
+    /// The last directory on the path that exists.
     pub dir: Dir,
-    /// The directories below it that do not exist.
+    /// The names of the directories below it, which do not exist.
     pub missing: Vec<OsString>,
     /// True if a user other than root and the importing user can change the path.
     pub is_exposed: bool,
 }
 
-/// A file's directory, and its name there.
+/// The resolved path of a file: its directory, and its name in it.
 #[derive(Debug)]
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "it is only checked"))]
 pub struct ResolvedFile {
@@ -80,7 +81,7 @@ pub fn resolve_file(path: &Path) -> Result<ResolvedFile> {
     }
 }
 
-/// A path that is being followed.
+/// A path that is being resolved.
 struct Walk {
     dir: Dir,
     missing: Vec<OsString>,
@@ -103,7 +104,7 @@ impl Walk {
     }
 
     fn end(mut self) -> Resolved {
-        // Others may create names in a sticky directory, where they may not rename any.
+        // In a sticky directory, other users cannot rename entries, but they can create them.
         self.is_exposed |= self.is_foreign(&self.dir) || self.dir.metadata.mode() & WRITABLE_BY_OTHERS != 0;
         Resolved { dir: self.dir, missing: self.missing, is_exposed: self.is_exposed }
     }
@@ -168,8 +169,8 @@ impl Walk {
     fn follow(&mut self, name: &OsStr, owner: u32, to: PathBuf) -> Result<PathBuf> {
         self.links += 1;
         let link = self.dir.path.join(name);
-        // A user who can write to the root directory can replace everything anyway. In a container its owner may
-        // be unknown.
+        // A user who can write to the root directory can replace everything anyway. In a container,
+        // the owner of a link there may be unknown.
         let is_in_root = self.dir.path.parent().is_none();
         if !self.is_trusted(owner) && !is_in_root && !is_plain_name(&to) {
             return Err(Error::from(ErrorKind::ForeignLink { to }).in_subject(&link.display().to_string()));
@@ -228,7 +229,7 @@ impl Dir {
     fn open(from: impl std::os::fd::AsFd, name: &Path, path: PathBuf) -> io::Result<Self> {
         use rustix::fs::{Mode, OFlags, openat};
 
-        // DIRECTORY causes an on-demand file system to be mounted.
+        // DIRECTORY makes the system mount an automounted file system.
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let handle = std::fs::File::from(openat(from, name, flags, Mode::empty())?);
         Ok(Self { metadata: handle.metadata()?, handle, path })

@@ -1,5 +1,6 @@
-//! Receives the bundle's logs while they are restored and verified, in one pass. Stages each log beside its target; a
-//! dry run keeps only the fingerprints of its lines, and plans each group as soon as it is restored.
+//! Receives the bundle's logs while they are restored and verified in one pass. Stages each log
+//! beside its target. A dry run keeps only the fingerprints of the lines, and plans each group as
+//! soon as it is restored.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -26,7 +27,7 @@ pub struct RestoreSink<'i> {
     /// `None` in a dry run.
     staging: Option<&'i Staging>,
     restored: Vec<Restored<'i>>,
-    /// The plans of a dry run, which are made as soon as a group is restored.
+    /// The plans of each group in a dry run.
     plans: Vec<Vec<FilePlan>>,
     /// The group and target of each file of the manifest that has one.
     targets_by_file: HashMap<usize, (usize, usize)>,
@@ -37,27 +38,28 @@ impl<'i> RestoreSink<'i> {
         let targets =
             groups.iter().zip(0..).flat_map(|(group, at)| group.targets.iter().zip(0..).map(move |to| (at, to)));
         let by_file = targets.filter_map(|(group, (target, at))| Some((target.bundled?.index, (group, at))));
-        let restored = groups.iter().map(Restored::nothing_of).collect();
+        let restored = groups.iter().map(Restored::unrestored).collect();
         let plans = groups.iter().map(|_| Vec::new()).collect();
         Self { groups, context, staging, restored, plans, targets_by_file: by_file.collect() }
     }
 
-    /// Continues with groups of which some logs are restored.
+    /// Continues with groups that may be partly restored.
     pub fn resume_with(&mut self, groups: Vec<Restored<'i>>) {
         self.restored = groups;
     }
 
-    /// Skips the groups whose local logs are the bundle's. This requires that the bundle can be opened again.
+    /// Skips the groups whose local logs equal the bundle's. The caller must be able to open the
+    /// bundle again.
     pub fn skip_unchanged(&mut self, manifest: &Manifest) -> Result<()> {
         for (at, group) in self.groups.iter().enumerate().filter(|(_, group)| group.may_be_unchanged(self.context.mode))
         {
             match Restored::find_unchanged(group, manifest, self.context) {
                 Ok(Some(unchanged)) => self.restored[at] = unchanged,
                 Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => return Err(error),
-                // The comparison reports what is wrong with the local log.
+                // If the local log cannot be read, the comparison reports the error later.
                 Ok(None) | Err(_) => {}
             }
-            self.plan_if_dry(at)?;
+            self.plan_if_dry_run(at)?;
         }
         Ok(())
     }
@@ -73,7 +75,8 @@ impl<'i> RestoreSink<'i> {
         self.restored.iter().flat_map(Restored::missing).collect()
     }
 
-    /// Returns the number of bytes to read for the logs that are not restored yet. A dry run compares them meanwhile.
+    /// Returns the number of bytes to read for the logs that are not restored yet. A dry run reads
+    /// their local logs too.
     pub fn bytes_to_restore(&self) -> u64 {
         let groups = self.restored.iter().filter(|group| group.missing().next().is_some());
         let bytes = groups.map(|restored| {
@@ -85,7 +88,7 @@ impl<'i> RestoreSink<'i> {
         bytes.sum()
     }
 
-    /// Returns the groups with their restored logs, once all are restored.
+    /// Takes the groups, once all their logs are restored.
     pub fn take_restored(&mut self) -> Vec<Restored<'i>> {
         std::mem::take(&mut self.restored)
     }
@@ -95,7 +98,7 @@ impl<'i> RestoreSink<'i> {
         self.plans.into_iter().flatten().collect()
     }
 
-    fn plan_if_dry(&mut self, group: usize) -> Result<()> {
+    fn plan_if_dry_run(&mut self, group: usize) -> Result<()> {
         if self.staging.is_none() && self.restored[group].missing().next().is_none() {
             self.plans[group] = preview(&self.restored[group], self.context)?;
         }
@@ -123,11 +126,12 @@ impl<'i> LogSink for RestoreSink<'i> {
     fn end(&mut self, index: usize, _: &ManifestFile, restored: RestoredLog) -> Result<()> {
         let Some(&(group, target)) = self.targets_by_file.get(&index) else { return Ok(()) };
         self.restored[group].logs[target] = Some(restored);
-        self.plan_if_dry(group)
+        self.plan_if_dry_run(group)
     }
 }
 
-/// The lines of one log that is being restored: counted, and fingerprinted if a dry run needs that.
+/// The receiver of one log's lines, which counts them, and fingerprints them if a dry run needs
+/// that.
 struct LineSink {
     counter: LineCounter,
     lines: Option<(Side, LineKeying<'static>, RowKeys)>,
@@ -146,7 +150,7 @@ impl LineSink {
 pub struct LogReceiver<'i> {
     cutter: LineCutter,
     lines: LineSink,
-    /// The manifest's digests, or a hasher if the manifest is of format 1.0 and has none.
+    /// The manifest's length and digest, or a hasher if the manifest has none, as in format 1.0.
     integrity: Result<Integrity, IntegrityHasher>,
     staged: Option<StagedFile>,
     progress: &'i dyn Progress,

@@ -1,7 +1,7 @@
-//! Stage 1: the bundle's logs of a group, restored.
+//! Stage 1: restores the bundle's logs of a group.
 //!
-//! A group whose local logs have the manifest's SHA-256 is not restored. Should a local log change before the commit,
-//! its group is restored then.
+//! A group whose local logs already match the manifest's SHA-256 is restored only if a local log
+//! changes before the commit.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -17,29 +17,29 @@ use crate::error::Result;
 use crate::format::{Manifest, ManifestFile};
 use crate::util::line_reader::Line;
 
-/// The logs of a group as the bundle has them.
+/// A group, with the bundle's version of its logs.
 #[derive(Debug)]
 pub struct Restored<'g> {
     pub group: &'g TargetGroup,
     /// The bundle's log for each target that has one.
     pub logs: Vec<Option<RestoredLog>>,
-    /// The local logs, closed, if they were found to be the bundle's, byte for byte. Then nothing is restored.
+    /// The closed local logs, if they equal the bundle's byte for byte. Then no log is restored.
     pub unchanged: Option<Vec<LocalLog>>,
 }
 
-/// A log of the bundle, verified against the manifest where that has digests.
+/// A log of the bundle, verified against the manifest if that has its digest.
 #[derive(Debug)]
 pub struct RestoredLog {
     pub tally: Tally,
     pub integrity: Integrity,
     /// The path of the staged log. `None` in a dry run, and in an unchanged group.
     pub staged: Option<PathBuf>,
-    /// Its lines, if a dry run needs them. Its observation takes them.
+    /// Its lines, if a dry run needs them, until stage 2 takes them.
     pub lines: RefCell<Side>,
 }
 
 impl<'g> Restored<'g> {
-    pub fn nothing_of(group: &'g TargetGroup) -> Self {
+    pub fn unrestored(group: &'g TargetGroup) -> Self {
         Self { group, logs: group.targets.iter().map(|_| None).collect(), unchanged: None }
     }
 
@@ -49,7 +49,7 @@ impl<'g> Restored<'g> {
         targets.filter(|(_, restored)| restored.is_none()).filter_map(|(target, _)| target.bundled.map(|log| log.index))
     }
 
-    /// Returns the number of bytes to read to compare it with the local logs.
+    /// Returns the number of bytes that stage 2 reads.
     pub fn bytes_to_compare(&self, mode: Mode) -> u64 {
         let bundled: u64 = self.logs.iter().flatten().map(|restored| restored.integrity.bytes).sum();
         match (&self.unchanged, self.group.local_bytes(), mode) {
@@ -59,13 +59,14 @@ impl<'g> Restored<'g> {
         }
     }
 
-    /// Returns the group if its local logs are the bundle's, byte for byte, and all others are empty or missing.
+    /// Returns the group if its local logs equal the bundle's byte for byte, and all others are
+    /// empty or missing.
     pub fn find_unchanged(
         group: &'g TargetGroup,
         manifest: &Manifest,
         context: &ImportContext<'_>,
     ) -> Result<Option<Self>> {
-        let mut found = Self::nothing_of(group);
+        let mut found = Self::unrestored(group);
         let mut locals = Vec::new();
         for (at, target) in group.targets.iter().enumerate() {
             let mut local = LocalLog::open(target)?;
@@ -91,7 +92,8 @@ impl<'g> Restored<'g> {
 }
 
 impl TargetGroup {
-    /// Returns true in merge mode if its local logs are as long as the bundle's, so that they may be the same.
+    /// Returns true if the mode is merge and the local logs are as long as the bundle's, so that
+    /// they may be equal.
     pub fn may_be_unchanged(&self, mode: Mode) -> bool {
         let is_as_long = |target: &ImportTarget| {
             let expected = target.bundled.map_or(Some(0), |log| log.integrity.map(|expected| expected.bytes));

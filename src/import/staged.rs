@@ -1,4 +1,4 @@
-//! Stage 4: writes the new version of each log beside it, from the lines of both sides, each of which is read again in
+//! Stage 4: stages the new version of each log beside it. Reads the lines of both sides again, in
 //! order.
 
 use std::path::{Path, PathBuf};
@@ -19,33 +19,36 @@ use crate::progress::{NoProgress, Progress, Stage};
 use crate::util::line_reader::Line;
 use crate::util::regular_file;
 
-/// The size from which writing gets a progress stage of its own: logs are many, and most are small.
+/// The minimum size for which writing is reported as a progress stage. Most logs are smaller.
 const MIN_STAGE_BYTES: u64 = 1 << 20;
 
 /// The new versions of a group's logs.
 #[derive(Debug)]
 pub struct Staged {
-    /// The local logs as they were read. They stay open until they are replaced, as far as possible.
+    /// The local logs as they were read. They stay open until they are replaced, unless too many
+    /// are open.
     pub locals: Vec<LocalLog>,
     pub files: Vec<FilePlan>,
     /// The new version of each log that gets one.
     pub versions: Vec<Option<NewVersion>>,
-    /// The latest timestamp of a row of either side, in milliseconds since 1970, if lines were compared.
+    /// The latest timestamp of a row of either side, in milliseconds since 1970, if lines were
+    /// compared.
     pub newest: Option<i64>,
 }
 
 /// A new version of a log.
 #[derive(Debug)]
 pub struct NewVersion {
-    /// The path where it was staged.
+    /// Its path in the staging directory.
     pub path: PathBuf,
-    /// True if it is the bundle's log as it was staged by the restore.
+    /// True if it is the bundle's log, which the restore has staged.
     pub is_bundled: bool,
-    /// The bundle's log, once it was put in place as it is. Only late rows are appended to it.
+    /// The open file, once the bundle's log is in place. Only late rows are appended to it.
     pub placed: Option<fs::File>,
 }
 
-/// Stages the new version of every log that gets one. `later_bytes` will be read for later groups.
+/// Stages the new version of every log that gets one. `later_bytes` is the number of bytes to read
+/// for later groups.
 pub fn stage(
     planned: Planned<'_, '_>,
     context: &ImportContext<'_>,
@@ -97,8 +100,9 @@ fn write_all(mut planned: Planned<'_, '_>, staging: &Staging, progress: &dyn Pro
 }
 
 impl Staged {
-    /// Goes back to the first stage. Frees the space of the new versions. The bundle's logs stay. Those that were put
-    /// in place are staged again, because a writer's file may now be where they were staged.
+    /// Returns to stage 1: removes the new versions, but keeps the bundle's logs. A bundle's log
+    /// that was put in place is staged again, because a writer's file may now be at its staged
+    /// path.
     pub fn unstage(&mut self, restored: &mut Restored<'_>, staging: &Staging) -> Result<()> {
         for (at, version) in self.versions.iter_mut().enumerate() {
             match (version.take(), &mut restored.logs[at]) {
@@ -108,7 +112,7 @@ impl Staged {
                         let target = &restored.group.targets[at].log.path;
                         log.staged = Some(staging.copy(target, &mut placed, log.integrity.bytes)?);
                     }
-                    // A file that can't be removed goes with its directory.
+                    // A file that can't be removed is removed with its directory.
                     let _ = fs::remove_file(path);
                 }
             }
@@ -118,7 +122,7 @@ impl Staged {
     }
 }
 
-/// Writes a new version of a log, with every line on a line of its own.
+/// A writer of a new version of a log. It adds a line feed that is missing between two lines.
 struct LineWriter<'p> {
     file: StagedFile,
     progress: &'p dyn Progress,
@@ -150,7 +154,8 @@ impl<'p> LineWriter<'p> {
         self.file.write(bytes)
     }
 
-    /// Ends the file. Fails if its length is not as planned, because a log changed since it was first read.
+    /// Ends the file. Fails if its length is not as planned, which means that a log changed since
+    /// it was read.
     fn finish(self, planned_bytes: u64) -> Result<PathBuf> {
         match self.bytes == planned_bytes {
             true => self.file.finish(),
@@ -166,7 +171,7 @@ fn append(out: &mut LineWriter<'_>, local: &mut LocalLog, bundled: Option<&Path>
     bundled.map_or(Ok(()), |bundled| each_line(open(bundled)?, |line| out.push(line)))
 }
 
-/// Writes those logs of a group that have lines of both sides.
+/// Writes the new versions of a group that have lines of both sides.
 fn write_merged(planned: &mut Planned<'_, '_>, outs: &mut [Option<LineWriter<'_>>]) -> Result<()> {
     let observed = &mut planned.observed;
     let ObservedContent::Compared(lines) = &observed.content else { return Ok(()) };

@@ -1,8 +1,9 @@
 //! Stages logs beside their targets until all of them are verified.
 //!
-//! Each directory that gets a log first gets a hidden directory, mode 0700. It holds the staged files, mode 0600,
-//! and a file that the system locks for as long as this program lives. If nothing holds that lock, the directory
-//! is the leftover of a killed import. No file in it has the name of a log.
+//! An import creates a hidden directory with mode 0700 in each directory that gets a log. It holds
+//! the staged files, with mode 0600, and a file that stays locked while the process runs. If the
+//! file is not locked, the directory is a leftover of a killed import. No file in it has the name
+//! of a log.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -27,19 +28,20 @@ const LIVE: &str = "live";
 /// The extension of each staged file.
 const PART: &str = "part";
 
-/// The name, in a staging directory, of a directory being created, until it is given to its owner.
+/// The name of a new directory in a staging directory, before it is moved to its place.
 pub const NEW_DIR: &str = "dir";
 
 /// The size of the write and copy buffers.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// The staging directories of one import. On drop they are removed, with any files that are still staged in them.
+/// The staging directories of one import. On drop they are removed, with any files that are still
+/// staged in them.
 #[derive(Debug, Default)]
 pub struct Staging {
-    // The staged files are dropped first, then the directories created for them.
+    // The staging directories are dropped first, then the directories created for them.
     dirs: BTreeMap<PathBuf, StagingDir>,
     made_dirs: Vec<CreatedDirs>,
-    /// The number of files that were started.
+    /// The number of staged files so far.
     files: Cell<u64>,
     cancellation: Cancellation,
 }
@@ -48,7 +50,7 @@ pub struct Staging {
 #[derive(Debug)]
 pub struct StagingDir {
     path: PathBuf,
-    /// The same directory, pinned, if it lies where another user could exchange it.
+    /// The same directory, pinned, if another user could replace it.
     pin: Option<PinnedDir>,
     /// The locked file, open.
     live: Option<fs::File>,
@@ -57,8 +59,8 @@ pub struct StagingDir {
 }
 
 impl Staging {
-    /// Creates the staging directories, and their parents unless these are pinned. Once cancelled, the staged
-    /// files accept no more bytes.
+    /// Creates the staging directories, and their parents unless these are pinned. Writes to staged
+    /// files fail once cancellation is requested.
     pub fn create<'d>(
         dirs: impl Iterator<Item = (&'d Path, Option<&'d PinnedDir>)>,
         cancellation: Cancellation,
@@ -78,7 +80,8 @@ impl Staging {
         Ok(staging)
     }
 
-    /// Replaces a path that leads through a pinned directory with the path that users know.
+    /// Converts a path through a pinned directory to the path that users know. Returns other paths
+    /// as they are.
     pub fn real_path(&self, path: &Path) -> PathBuf {
         let pins = self.dirs.values().filter_map(|dir| dir.pin.as_ref());
         pins.into_iter().find_map(|pin| pin.real_path(path)).unwrap_or_else(|| path.to_owned())
@@ -112,7 +115,8 @@ impl Staging {
         }
     }
 
-    /// Leaves the directory of a staged file behind, with its files, and keeps later imports from removing it.
+    /// Keeps the directory of a staged file with its files, and prevents later imports from
+    /// removing it.
     pub fn keep_dir_of(&self, staged: &Path) {
         for dir in self.dirs.values().filter(|dir| staged.parent() == Some(dir.path())) {
             dir.is_kept.set(true);
@@ -121,7 +125,7 @@ impl Staging {
         }
     }
 
-    /// Makes the new names survive a power cut, once files were put in place.
+    /// Syncs the directories, so that the new names survive a power failure.
     pub fn sync(&self) -> Result<()> {
         self.dirs.values().try_for_each(|dir| sync_dir(&dir.path))?;
         self.made_dirs.iter().try_for_each(CreatedDirs::sync)
@@ -133,7 +137,7 @@ impl Drop for StagingDir {
         if self.is_kept.get() {
             return;
         }
-        // Windows removes no directory with a file that is open.
+        // Windows does not remove a directory that contains an open file.
         if cfg!(windows) {
             self.live = None;
         }
@@ -169,13 +173,13 @@ impl StagingDir {
         }
     }
 
-    /// Returns the path through which its files are reached.
+    /// Returns the path that leads to its files.
     pub fn path(&self) -> &Path {
         self.pin.as_ref().map_or(&self.path, PinnedDir::path)
     }
 }
 
-/// Pins a directory that was just created, unless another user has exchanged it.
+/// Pins a directory that was just created, unless another user has replaced it.
 fn pin_new(parent: &PinnedDir, path: &Path) -> io::Result<PinnedDir> {
     let pin = parent.child(Path::new(path.file_name().unwrap_or_default()))?;
     match pin.is_private() {
@@ -184,13 +188,15 @@ fn pin_new(parent: &PinnedDir, path: &Path) -> io::Result<PinnedDir> {
     }
 }
 
-/// Marks a directory as in use. Returns `None` if another process is about to remove it.
+/// Creates and locks the file that marks a directory as in use. Returns `None` if another process
+/// is about to remove the directory.
 fn live_file(dir: &Path) -> io::Result<Option<fs::File>> {
     let path = dir.join(LIVE);
     let live = new_file(&path)?;
     match live.file().try_lock() {
         Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-        // On a system without such locks, other imports can't lock it either, so they don't remove it.
+        // On a system without file locks, other imports can't lock it either, so they don't remove
+        // it.
         _ => Ok(path.exists().then_some(live)),
     }
 }
@@ -203,8 +209,9 @@ fn new_file(path: &Path) -> io::Result<fs::File> {
     options.open(path)
 }
 
-/// Removes leftovers of killed imports and exports from `dir`, which is pinned if another user can change it.
-/// Returns what it removed. Leftovers that cannot be removed remain for the next time.
+/// Removes leftovers of killed imports and exports from `dir`, which is pinned if another user can
+/// change it. Returns what it removed. Leftovers that cannot be removed are left for the next
+/// import.
 pub fn clean_up(dir: &Path, pin: Option<&PinnedDir>) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let ours = entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()));
@@ -224,8 +231,8 @@ fn remove_if_dead(dir: &Path, parent: Option<&PinnedDir>) -> bool {
         // A directory that is not one of ours is left untouched.
         Ok(_) if !has_only_our_names(inside) => false,
         Ok(live) => live.file().try_lock().is_ok() && remove(inside, dir).is_ok(),
-        // The import was killed before it created the lock. If it is alive but just started, it makes another
-        // directory.
+        // The import was killed before it created the locked file. If it has just started instead,
+        // it creates another directory.
         Err(_) => fs::remove_dir(dir).is_ok(),
     }
 }
@@ -241,8 +248,8 @@ fn has_only_our_names(dir: &Path) -> bool {
     fs::read_dir(dir).is_ok_and(|mut entries| entries.all(is_ours))
 }
 
-/// Removes the directory `dir` and the files in it, which are reached through `inside`. Removes `live` last, so
-/// that an interrupted cleanup is still recognised as stale.
+/// Removes the directory `dir` and the files in it, to which the path `inside` leads. Removes
+/// `live` last, so that an interrupted cleanup is still recognised as stale.
 fn remove(inside: &Path, dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(inside)? {
         let path = entry?.path();

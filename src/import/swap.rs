@@ -1,7 +1,7 @@
 //! Replaces a log with a staged file in one step.
 //!
-//! A rename can succeed and still report an error: a network file system repeats a request whose answer was lost.
-//! So the file that is at the path afterwards decides, not the reported result.
+//! A rename can succeed and still report an error: a network file system repeats a request whose
+//! reply was lost. So the file that is at the path afterwards decides, not the reported result.
 
 use std::io;
 use std::path::Path;
@@ -14,23 +14,23 @@ use crate::util::file_identity::is_at;
 /// The maximum number of exchanges to get the newest file back into place.
 const MAX_EXCHANGES: usize = 99;
 
-/// The fate of the replaced file.
+/// The location of the replaced file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SwapOutcome {
-    /// It is where the new file was staged.
+    /// It is at the path where the new file was staged.
     Exchanged,
-    /// It has no name any more.
+    /// It no longer has a name.
     Unlinked,
 }
 
-/// Puts `staged`, which is open as `ours`, at `path`, where nothing may exist.
+/// Moves `staged`, which is open as `ours`, to `path`, where nothing may exist.
 ///
 /// # Errors
-/// [`io::ErrorKind::AlreadyExists`] if something exists at `path`. The staged file stays.
+/// [`io::ErrorKind::AlreadyExists`] if something exists at `path`; the staged file is kept.
 pub fn create(staged: &Path, ours: &fs::File, path: &Path) -> io::Result<()> {
     let created = TempPath::try_from_path(staged).and_then(|staged| {
         staged.persist_noclobber(path).map_err(|error| {
-            // On drop it would remove the staged file.
+            // Dropping the path would remove the staged file.
             let _ = error.path.keep();
             error.error
         })
@@ -38,8 +38,8 @@ pub fn create(staged: &Path, ours: &fs::File, path: &Path) -> io::Result<()> {
     unless_renamed(created, ours, path)
 }
 
-/// Replaces the file at `path` with `staged`, which is open as `ours`. Keeps the replaced file where the system
-/// can.
+/// Replaces the file at `path` with `staged`, which is open as `ours`. Keeps the replaced file at
+/// `staged` if the system can exchange files.
 pub fn replace(staged: &Path, ours: &fs::File, path: &Path) -> io::Result<SwapOutcome> {
     let exchanged = exchange(staged, path);
     match exchanged {
@@ -50,18 +50,18 @@ pub fn replace(staged: &Path, ours: &fs::File, path: &Path) -> io::Result<SwapOu
     unless_renamed(fs::rename(staged, path), ours, path).map(|()| SwapOutcome::Unlinked)
 }
 
-/// Puts the file at `staged`, which a writer had put at `path` just before ours, back there. If a writer has
-/// meanwhile put another file there, the newest one stays.
+/// Moves the file at `staged` back to `path`, because a writer had put it there just before ours
+/// replaced it. If a writer has meanwhile put another file at `path`, the newest one stays.
 pub fn take_back(staged: &Path, ours: fs::File, path: &Path) -> io::Result<()> {
     let mut put_last = ours;
     for _ in 0..MAX_EXCHANGES {
         let theirs = fs::File::open(staged)?;
         match exchange(staged, path) {
             Ok(true) if is_at(&put_last, staged) => return Ok(()),
-            // The file that came out is newer than the one that was put back.
+            // The file that was taken out is newer than the one that was put back.
             Ok(true) => put_last = theirs,
-            // Their file must not be removed with ours. If the two can't be exchanged, theirs is renamed over
-            // ours.
+            // If the two can't be exchanged, the writer's file is renamed over ours, so that it is
+            // not removed with the staging directory.
             Ok(false) | Err(_) => return fs::rename(staged, path),
         }
     }
@@ -76,7 +76,7 @@ fn unless_renamed(renamed: io::Result<()>, file: &fs::File, path: &Path) -> io::
     }
 }
 
-/// Exchanges two files. Returns false if the system cannot do that; nothing has happened then.
+/// Exchanges two files. Returns false, having changed nothing, if the system does not support that.
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 fn exchange(one: &Path, other: &Path) -> io::Result<bool> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};

@@ -1,10 +1,10 @@
-//! Sums up the lines that a log will have: their number, their bytes, and the effect of rotation on them.
+//! Counts the lines and bytes that a log will have, and forecasts the effect of rotation on them.
 
 use super::plan::{LineCount, Rotation};
 use crate::align::LineShape;
 use crate::logs::rotation::{LineSizes, MAX_LOG_BYTES, RotationKind};
 
-/// The totals of consecutive lines, each on a line of its own.
+/// The totals of consecutive lines, with a line feed between any two.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
     pub lines: LineCount,

@@ -1,4 +1,5 @@
-//! Determines the destination of each log of a bundle on this machine, and refuses logs that must not be written.
+//! Determines the destination of each log of a bundle on this machine, and refuses logs that must
+//! not be written.
 
 use std::collections::HashMap;
 use std::io;
@@ -29,7 +30,8 @@ pub struct ImportTarget {
     pub writer_path: PathBuf,
     /// The pinned directory that its path leads through, if any.
     pin: Option<Arc<PinnedDir>>,
-    /// The manifest's file. `None` for a log that is only considered because rotation moves rows there.
+    /// The manifest's file. `None` for a log that is only considered because rotation moves rows to
+    /// it.
     pub bundled: Option<Bundled>,
 }
 
@@ -44,13 +46,14 @@ pub struct Bundled {
     pub integrity: Option<Integrity>,
 }
 
-/// The logs of one source between which rotation moves rows, oldest rows first; or one other log.
+/// The logs of one source between which rotation moves rows, oldest rows first, or a single other
+/// log.
 #[derive(Debug)]
 pub struct TargetGroup {
     pub source: Option<&'static Source>,
     pub keys: RowKeys,
     pub targets: Vec<ImportTarget>,
-    /// The path of the lock that its writers hold.
+    /// The path of the lock that its writers take, if any.
     pub lock: Option<PathBuf>,
     /// The directory in which its writers look for its logs.
     home: Located,
@@ -65,12 +68,12 @@ impl ImportTarget {
         Ok(Self { log: LogFile { times: times_of(id.source.as_str()), id, path, bytes: 0 }, writer_path, pin, bundled })
     }
 
-    /// Returns the directory that really contains the file.
+    /// Returns the directory of the log, with symlinks resolved.
     pub fn dir(&self) -> &Path {
         self.log.path.parent().unwrap_or(Path::new("."))
     }
 
-    /// Returns the same directory, if it is pinned.
+    /// Returns the pin of that directory, if it is pinned.
     pub fn pinned_dir(&self) -> Option<&PinnedDir> {
         self.pin.as_deref()
     }
@@ -79,12 +82,13 @@ impl ImportTarget {
         self.writer_path.display().to_string()
     }
 
-    /// Returns true if its path still leads to it. Rotation replaces a symlink with a file.
+    /// Returns true if the writers' path still leads to the log. Rotation replaces a symlink with a
+    /// file.
     fn is_at_its_path(&self) -> Result<bool> {
         Located { path: self.log.path.clone(), pin: self.pin.clone() }.is_file_at(&self.writer_path)
     }
 
-    /// Returns its current length in bytes. A missing log has none.
+    /// Returns the current length of the log in bytes, or 0 if it is missing.
     pub fn local_bytes(&self) -> u64 {
         self.log.path.symlink_metadata().map_or(0, |existing| existing.len())
     }
@@ -96,7 +100,8 @@ impl ImportTarget {
     }
 }
 
-/// Returns the targets of the manifest's files with these indices, or an error if one of them must not be written.
+/// Returns the targets of the manifest's files with the indices `wanted`, in groups. Fails if one
+/// of them must not be written.
 pub fn groups(
     manifest: &Manifest,
     wanted: &[usize],
@@ -155,7 +160,8 @@ impl TargetGroup {
 
     /// Returns true if all writers hold the lock while they replace its logs.
     pub fn rotates_under_lock(&self) -> bool {
-        // Writers of a source with an archive must not lose the rows that they move.
+        // Writers take it if the source has an archive, so that no row is lost while it moves
+        // there.
         self.rotation() == Some(RotationKind::Archives)
     }
 
@@ -172,7 +178,7 @@ impl TargetGroup {
         Ok(())
     }
 
-    /// Opens a log in the directory of this group's, if it is a regular file.
+    /// Opens the log `name` in the directory of this group, if it is a regular file.
     pub fn open_beside(&self, name: &str) -> io::Result<fs::File> {
         let path = self.home.path.join(name);
         // Without a pinned directory, a symlink may be followed.
@@ -180,8 +186,8 @@ impl TargetGroup {
         regular_file::open_no_follow(&path)
     }
 
-    /// Adds the logs that the bundle does not have, because rows may have been moved there, or may be before the
-    /// writers' lock is taken. Sorts the logs.
+    /// Sorts the logs. In merge mode, first adds those that the bundle does not have, because
+    /// rotation may have moved rows there, or may still do so before the import takes the lock.
     fn complete(&mut self, dirs: &Dirs, mode: Mode, pins: &mut Pins) -> Result<()> {
         let Some(Source { files: Files::Named(names), base, .. }) = self.source else { return Ok(()) };
         for name in *names {
@@ -208,8 +214,9 @@ fn refuse_same_targets(groups: &[TargetGroup]) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a log that is a log of the catalogue under a second name: a link, or a name that differs in case where
-/// case does not matter. The lock of that log's writers would not be taken.
+/// Refuses a log that is a second name of a log in the catalogue: a link, or a name that differs in
+/// case on a case-insensitive file system. The import would not take the lock of that log's
+/// writers.
 fn refuse_known_logs(groups: &[TargetGroup], dirs: &Dirs) -> Result<()> {
     for target in groups.iter().filter(|group| group.source.is_none()).flat_map(|group| &group.targets) {
         let path = &target.log.path;
@@ -225,8 +232,8 @@ fn refuse_known_logs(groups: &[TargetGroup], dirs: &Dirs) -> Result<()> {
     Ok(())
 }
 
-/// Returns a form of a path that is equal for two paths if they can lead to the same file. It ignores case where
-/// file systems usually do.
+/// Returns a form of a path that is equal for two paths that can lead to the same file. Ignores
+/// case on systems whose file systems usually do.
 fn comparable(path: &Path) -> String {
     let path = path.to_string_lossy();
     if cfg!(any(windows, target_os = "macos")) { path.to_lowercase() } else { path.into_owned() }

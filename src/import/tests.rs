@@ -1,4 +1,4 @@
-//! Tests of events between two steps of an import.
+//! Tests of changes to logs between the steps of an import.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -41,35 +41,37 @@ fn bundle_of(dirs: &Dirs) -> Vec<u8> {
     bundle
 }
 
-/// Merges. Calls `meddle` once the bundle is restored, and `meddle_late` once the new versions are staged.
-fn import_meddled_with(
+/// Imports in merge mode. Calls `after_restore` once the bundle is restored, and `after_staging`
+/// once the new versions are staged.
+fn merge_with_changes(
     dirs: &Dirs,
-    meddle: impl FnOnce(&[Restored<'_>]),
-    meddle_late: impl FnOnce(),
+    after_restore: impl FnOnce(&[Restored<'_>]),
+    after_staging: impl FnOnce(),
 ) -> Result<Vec<FilePlan>> {
-    import_in_steps(dirs, Mode::Merge, meddle, meddle_late, || {})
+    import_in_steps(dirs, Mode::Merge, after_restore, after_staging, || {})
 }
 
-/// Does the same in any mode, and calls `meddle_last` at the very end, once the backups are made.
+/// Works like [`merge_with_changes`], but in any mode. Also calls `after_backup` once the backups
+/// are made.
 fn import_in_steps(
     dirs: &Dirs,
     mode: Mode,
-    meddle: impl FnOnce(&[Restored<'_>]),
-    meddle_late: impl FnOnce(),
-    meddle_last: impl FnOnce(),
+    after_restore: impl FnOnce(&[Restored<'_>]),
+    after_staging: impl FnOnce(),
+    after_backup: impl FnOnce(),
 ) -> Result<Vec<FilePlan>> {
-    import_of(&bundle(), dirs, mode, &SystemClock, meddle, meddle_late, meddle_last)
+    import_of(&bundle(), dirs, mode, &SystemClock, after_restore, after_staging, after_backup)
 }
 
-/// Does the same with any bundle of two logs, and with a given clock.
+/// Works like [`import_in_steps`], but with any bundle of two logs and any clock.
 fn import_of(
     bundle: &[u8],
     dirs: &Dirs,
     mode: Mode,
     clock: &dyn Clock,
-    meddle: impl FnOnce(&[Restored<'_>]),
-    meddle_late: impl FnOnce(),
-    meddle_last: impl FnOnce(),
+    after_restore: impl FnOnce(&[Restored<'_>]),
+    after_staging: impl FnOnce(),
+    after_backup: impl FnOnce(),
 ) -> Result<Vec<FilePlan>> {
     let bundle = Bundle::from_stream(bundle, "bundle")?;
     let mut pins = Pins::new(true);
@@ -82,11 +84,11 @@ fn import_of(
     let mut sink = RestoreSink::new(&groups, &context, Some(&staging));
     restore(bundle, None, NonZeroUsize::MIN, &mut sink)?;
     let restored = sink.take_restored();
-    meddle(&restored);
+    after_restore(&restored);
     let mut commit = commit::Commit::prepare(restored, &context, &staging)?;
-    meddle_late();
+    after_staging();
     commit.make_backups()?;
-    meddle_last();
+    after_backup();
     let placed = commit.place_all();
     commit.finish(placed)
 }
@@ -98,7 +100,7 @@ fn a_failure_after_the_first_log_names_the_logs_in_place() {
     let find_one = |restored: &[Restored<'_>]| {
         staged.replace(restored[1].logs[0].as_ref().unwrap().staged.clone().unwrap());
     };
-    let error = import_meddled_with(&dirs, find_one, || fs::remove_file(&*staged.borrow()).unwrap());
+    let error = merge_with_changes(&dirs, find_one, || fs::remove_file(&*staged.borrow()).unwrap());
     let error = error.unwrap_err();
     let ErrorKind::PartiallyCommitted { placed, all: 2, is_repeatable: true, cause } = error.kind() else {
         panic!("{error}")
@@ -142,8 +144,8 @@ fn no_lock_is_held_while_waiting_for_another() {
 
 #[test]
 fn a_log_that_changes_at_the_last_moment_is_read_again() {
-    type Meddle = fn(&Path);
-    let cases: [(Option<&str>, Meddle, &str); 4] = [
+    type ChangeLog = fn(&Path);
+    let cases: [(Option<&str>, ChangeLog, &str); 4] = [
         (None, |log| fs::write(log, "{\"a\":1}\n").unwrap(), "{}\n{\"a\":1}\n"),
         (
             Some("{\"a\":1}\n"),
@@ -161,12 +163,12 @@ fn a_log_that_changes_at_the_last_moment_is_read_again() {
         ),
         (Some("{\"a\":1}\n"), |log| fs::remove_file(log).unwrap(), "{}\n"),
     ];
-    for (local, meddle, expected) in cases {
+    for (local, change, expected) in cases {
         for late in [false, true] {
             let (home, dirs) = home(local);
             let log = home.path().join(LOGS[0]);
-            let (early, late): (Meddle, Meddle) = if late { (|_| {}, meddle) } else { (meddle, |_| {}) };
-            let plan = import_meddled_with(&dirs, |_| early(&log), || late(&log)).unwrap();
+            let (early, late): (ChangeLog, ChangeLog) = if late { (|_| {}, change) } else { (change, |_| {}) };
+            let plan = merge_with_changes(&dirs, |_| early(&log), || late(&log)).unwrap();
             assert_eq!(fs::read_to_string(&log).unwrap(), expected);
             let file = plan.iter().find(|file| file.path == log).unwrap();
             assert_eq!(file.bytes_after, expected.len() as u64, "the report matches the result");
@@ -185,8 +187,8 @@ fn backups(dir: &Path) -> Vec<String> {
 
 #[test]
 fn changes_between_backup_and_replacement_are_kept_too() {
-    type Meddle = fn(&Path);
-    let cases: [(Meddle, &[&str]); 3] = [
+    type ChangeLog = fn(&Path);
+    let cases: [(ChangeLog, &[&str]); 3] = [
         // Rotation replaces the file.
         (
             |log| {
@@ -195,17 +197,17 @@ fn changes_between_backup_and_replacement_are_kept_too() {
             },
             &["{\"a\":1}\n", "{\"a\":1}\n", "{\"b\":1}\n{\"c\":1}\n"],
         ),
-        // The backup gets an appended row by itself, because it is the same file.
+        // An appended row is in the backup too, because the backup is a hard link.
         (
             |log| fs::File::options().append(true).open(log).unwrap().write_all(b"{\"b\":1}\n").unwrap(),
             &["{\"a\":1}\n", "{\"a\":1}\n{\"b\":1}\n"],
         ),
         (|log| fs::remove_file(log).unwrap(), &["{\"a\":1}\n", "{\"a\":1}\n"]),
     ];
-    for (meddle, kept) in cases {
+    for (change, kept) in cases {
         let (home, dirs) = home(Some("{\"a\":1}\n"));
         let log = home.path().join(LOGS[0]);
-        let files = import_in_steps(&dirs, Mode::Overwrite, |_| {}, || {}, || meddle(&log)).unwrap();
+        let files = import_in_steps(&dirs, Mode::Overwrite, |_| {}, || {}, || change(&log)).unwrap();
         assert_eq!(fs::read_to_string(&log).unwrap(), "{}\n");
         assert_eq!(backups(home.path()), kept);
         // The report names the backup of the version that was finally replaced.
@@ -219,7 +221,8 @@ fn changes_between_backup_and_replacement_are_kept_too() {
     }
 }
 
-/// Creates two local activity logs, whose writers take no lock, and a bundle of two with `bundled` in each.
+/// Creates two local activity logs, whose writers take no lock, and a bundle of two logs with
+/// `bundled` in each.
 fn two_without_lock(local: &str, bundled: &str) -> (tempfile::TempDir, Dirs, Vec<u8>) {
     let logs = |content: &str| {
         let (home, dirs) = home(None);
@@ -229,8 +232,8 @@ fn two_without_lock(local: &str, bundled: &str) -> (tempfile::TempDir, Dirs, Vec
         }
         (home, dirs)
     };
-    let (_other, there) = logs(bundled);
-    let bundle = bundle_of(&there);
+    let (_other, other_dirs) = logs(bundled);
+    let bundle = bundle_of(&other_dirs);
     let (home, dirs) = logs(local);
     (home, dirs, bundle)
 }
@@ -279,9 +282,9 @@ fn a_replaced_log_gets_its_late_rows_even_if_the_next_log_fails() {
 fn a_log_that_a_writer_replaces_after_the_import_is_merged_again_or_reported() {
     let cases = [
         (Mode::Merge, "1\n", "{}\n", Some("{}\n1\n9\n")),
-        // The new log is simply the bundle's.
+        // The new log equals the bundle's.
         (Mode::Merge, "{}\n", "{}\n1\n", Some("{}\n1\n9\n")),
-        // The lines would be appended once more.
+        // Another attempt would append the lines twice.
         (Mode::Append, "1\n", "{}\n", None),
     ];
     for (mode, local, bundled, expected) in cases {
@@ -294,12 +297,12 @@ fn a_log_that_a_writer_replaces_after_the_import_is_merged_again_or_reported() {
         };
         let clock = Once(std::sync::Mutex::new(Some(rotate)));
         let done = import_of(&bundle, &dirs, mode, &clock, |_| {}, || {}, || {});
-        let there = fs::read_to_string(&log).unwrap();
+        let content = fs::read_to_string(&log).unwrap();
         if let Some(expected) = expected {
-            assert_eq!(there, expected);
+            assert_eq!(content, expected);
             done.unwrap();
         } else {
-            assert_eq!(there, theirs, "the writer's rows stay");
+            assert_eq!(content, theirs, "the writer's rows stay");
             let error = done.unwrap_err();
             let ErrorKind::PartiallyCommitted { cause, .. } = error.kind() else { panic!("{error}") };
             assert!(matches!(cause.kind(), ErrorKind::LogKeepsChanging));
@@ -335,9 +338,9 @@ fn a_log_that_writers_replace_repeatedly_is_merged_each_time_or_reported() {
         let done = import_of(&bundle, &dirs, Mode::Merge, &clock, |_| {}, || {}, || {});
         (done, fs::read_to_string(&log).unwrap())
     };
-    let (done, there) = replaced(versions.to_vec());
+    let (done, content) = replaced(versions.to_vec());
     done.unwrap();
-    assert_eq!(there, "{}\n1\n9\n10\n11\n");
+    assert_eq!(content, "{}\n1\n9\n10\n11\n");
     // More often than a merge is repeated.
     let (done, _) = replaced(vec!["1\n9\n"; 1000]);
     let error = done.unwrap_err();
@@ -356,7 +359,7 @@ fn an_import_changes_nothing_if_rotation_replaced_a_symlink_meanwhile() {
         fs::remove_file(&log).unwrap();
         fs::write(&log, "{\"a\":1}\n").unwrap();
     };
-    let error = import_meddled_with(&dirs, rotate, || {}).unwrap_err();
+    let error = merge_with_changes(&dirs, rotate, || {}).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::LogKeepsChanging));
     assert_eq!([&log, &elsewhere].map(|log| fs::read_to_string(log).unwrap()), ["{\"a\":1}\n"; 2]);
 }
@@ -397,21 +400,21 @@ fn a_backup_that_another_program_removes_is_made_again() {
     assert_eq!(backups(home.path()), ["{\"a\":1}\n"; 2]);
 }
 
-/// A clock that undoes a log once, with the bundle's row in it. From then on, it replaces the log with itself and
-/// another row whenever it is asked for the time.
-struct NeverAtRest {
+/// A clock that undoes the import once, with a log that has the bundle's row. From then on, it
+/// replaces the log with a copy that has another row whenever it returns the time.
+struct EverChanging {
     log: PathBuf,
     replaced: std::sync::Mutex<Option<u32>>,
 }
 
-impl NeverAtRest {
+impl EverChanging {
     fn put(&self, content: &str) {
         fs::write(self.log.with_extension("tmp"), content).unwrap();
         fs::rename(self.log.with_extension("tmp"), &self.log).unwrap();
     }
 }
 
-impl Clock for NeverAtRest {
+impl Clock for EverChanging {
     fn now(&self) -> std::time::SystemTime {
         if let Some(replaced) = self.replaced.lock().unwrap().as_mut() {
             *replaced += 1;
@@ -430,16 +433,16 @@ impl Clock for NeverAtRest {
 }
 
 #[test]
-fn a_log_that_never_rests_is_not_watched_forever() {
+fn a_log_that_keeps_changing_is_not_watched_forever() {
     let (_home, dirs, bundle) = two_without_lock("1\n", "{}\n");
     let log = dirs.activity.join("activity-1.jsonl");
-    let clock = NeverAtRest { log: log.clone(), replaced: std::sync::Mutex::new(None) };
+    let clock = EverChanging { log: log.clone(), replaced: std::sync::Mutex::new(None) };
     import_of(&bundle, &dirs, Mode::Merge, &clock, |_| {}, || {}, || {}).unwrap();
     assert!(fs::read_to_string(&log).unwrap().starts_with("{}\n"));
 }
 
-/// A clock that rotates the new log after some polls, and later replaces it with its content from before the
-/// import.
+/// A clock that rotates the new log after some polls, and later replaces it with its content from
+/// before the import.
 struct RotatedAndUndone {
     log: PathBuf,
     before: String,
@@ -461,8 +464,8 @@ impl Clock for RotatedAndUndone {
         match *polls {
             5 => {
                 let kind = crate::logs::rotation::RotationKind::KeepsNewest;
-                let there = fs::read(&self.log).unwrap();
-                let rotated = crate::logs::rotation::rotate(kind, &there, &[]).unwrap().log;
+                let content = fs::read(&self.log).unwrap();
+                let rotated = crate::logs::rotation::rotate(kind, &content, &[]).unwrap().log;
                 put(&[rotated, b"{\"after\":1}\n".to_vec()].concat());
             }
             20 => put(self.before.as_bytes()),
@@ -475,20 +478,20 @@ impl Clock for RotatedAndUndone {
 fn the_log_staged_again_is_the_bundles_and_not_its_rotation() {
     let row = |at: u64| format!("{{\"n\":1{at:06},\"t\":\"{}\"}}\n", "ä".repeat(70));
     let rows = |to: u64| (0..to).map(row).collect::<String>();
-    // Rotation drops blank lines, and makes invalid bytes longer.
+    // Rotation drops blank lines and replaces invalid bytes with longer ones.
     let invalid = [&[0xff; 600][..], b"\n"].concat();
     for odd in [b"\n\n\n\n\n\n\n\n".to_vec(), invalid] {
-        let (_other, there) = home(None);
+        let (_other, other_dirs) = home(None);
         let (_home, dirs) = home(None);
-        fs::create_dir(&there.activity).unwrap();
+        fs::create_dir(&other_dirs.activity).unwrap();
         fs::create_dir(&dirs.activity).unwrap();
         for log in ["activity-1.jsonl", "activity-2.jsonl"] {
-            fs::write(there.activity.join(log), [&odd, rows(9000).as_bytes()].concat()).unwrap();
+            fs::write(other_dirs.activity.join(log), [&odd, rows(9000).as_bytes()].concat()).unwrap();
             fs::write(dirs.activity.join(log), rows(8990)).unwrap();
         }
         let log = dirs.activity.join("activity-1.jsonl");
         let clock = RotatedAndUndone { log: log.clone(), before: rows(8990), polls: std::sync::Mutex::new(0) };
-        import_of(&bundle_of(&there), &dirs, Mode::Merge, &clock, |_| {}, || {}, || {}).unwrap();
+        import_of(&bundle_of(&other_dirs), &dirs, Mode::Merge, &clock, |_| {}, || {}, || {}).unwrap();
         let after = fs::read(&log).unwrap();
         let text = String::from_utf8_lossy(&after);
         let mut found = vec![0; 9000];

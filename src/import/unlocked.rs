@@ -1,20 +1,25 @@
 //! The protocol for logs that writers append to or replace without a lock.
 //!
-//! Writers of activity take no lock. Writers of decisions and links rotate without their lock: they read the log, and some
-//! time later they replace it with the rows that they keep, even if it has changed.
+//! Writers of activity take no lock. Writers of decisions and links rotate without holding their
+//! lock: they read the log, and some time later they replace it with the rows that they keep, even
+//! if it has changed.
 //!
-//! 1. **Read** the log while no writer is in the middle of a row ([`LocalLog::open_without_lock`]). Keep it open, because
-//!    an inode number is reused as soon as its file is gone.
-//! 2. **Stage** the new version. Append the rows that the log received in the meantime ([`replace_log`]).
-//! 3. **Exchange** the two in one step. If the file that comes out is not the one that was read, a writer was faster: put
-//!    its file back, and start again at 1.
-//! 4. **Watch** the path ([`Watch`]): for 0.25 s, because a writer may have opened the old file; for 3 s if a rotation of
-//!    the old file may be under way; for longer while a writer's temporary file lies there; for 30 s at most.
-//! 5. **Copy** rows that writers append to the old file to the new one: whole lines at first, and everything at the end.
-//! 6. If a rotation of the *new* version replaces it, as the exact model of rotation tells, follow: the rotated file is
-//!    what Patchwork wants, and takes the place of the new version in steps 4 and 5.
-//! 7. If anything else replaces it, the import was **undone**: copy the rows that the new version has got to that file,
-//!    and start again at 1. The earlier files stay open, because they may still get rows.
+//! 1. **Read** the log while no writer is in the middle of a row ([`LocalLog::open_without_lock`]).
+//!    Keep it open, because the inode number of a removed file may be reused.
+//! 2. **Stage** the new version. Append the rows that the log received in the meantime
+//!    ([`replace_log`]).
+//! 3. **Exchange** the two in one step. If the replaced file is not the one that was read, a writer
+//!    was faster: put its file back, and start again at 1.
+//! 4. **Watch** the path ([`Watch`]): for 0.25 s, because a writer may have opened the old file;
+//!    for 3 s if a rotation of the old file may be under way; for longer while a writer's temporary
+//!    file exists; for 30 s at most.
+//! 5. **Copy** rows that writers append to the old file to the new one: whole lines at first, and
+//!    everything at the end.
+//! 6. If a rotation of the *new* version replaces it, **follow**: the rotated file takes the place
+//!    of the new version in steps 4 and 5. An exact model of rotation recognises such a file.
+//! 7. If anything else replaces it, the import was **undone**: copy the rows that were appended to
+//!    the new version to that file, and start again at 1. The earlier files stay open, because they
+//!    may still get rows.
 //!
 //! [`LocalLog::open_without_lock`]: super::local::LocalLog::open_without_lock
 
@@ -37,28 +42,32 @@ use crate::util::regular_file;
 /// The pause between two polls of a log.
 const POLL: Duration = Duration::from_millis(5);
 
-/// The number of polls during which a writer without a lock may write to a file that it had opened: 0.25 s.
+/// The number of polls during which a writer without a lock may still write to the old file: 0.25
+/// s.
 const LATE_WRITE_POLLS: u32 = 50;
 
-/// The number of polls that a rotation under way may take: 3 s. The median is 42 ms, the 99th percentile 106 ms.
+/// The number of polls that a rotation under way may take: 3 s. The median is 42 ms, the 99th
+/// percentile 106 ms.
 const ROTATION_POLLS: u32 = 600;
 
-/// The number of additional polls while a writer's temporary file lies beside the log.
+/// The number of additional polls while a writer's temporary file is beside the log.
 const TEMPORARY_FILE_POLLS: u32 = 100;
 
 /// The maximum number of polls of a log: 30 s.
 const MAX_POLLS: u32 = 6000;
 
-/// The age from which a temporary file is taken for that of a dead writer.
+/// The age from which a temporary file counts as that of a dead writer.
 const TEMPORARY_FILE_AGE: Duration = Duration::from_secs(10);
 
 /// The maximum number of earlier files of a log that stay open.
 const MAX_OLD_FILES: usize = 8;
 
-/// The maximum number of times that rows are held back because a writer seems to be in the middle of a row.
+/// The maximum number of times that rows are held back because a writer seems to be in the middle
+/// of a row.
 const MAX_RESCUES: u32 = 20;
 
-/// The longest log that is compared with a rotation, in bytes. A rotation leaves far less.
+/// The maximum length of a file that is compared with a rotation, in bytes. Rotated logs are far
+/// shorter.
 const MAX_ROTATED_BYTES: u64 = 64 << 20;
 
 /// A replaced log.
@@ -66,17 +75,18 @@ const MAX_ROTATED_BYTES: u64 = 64 << 20;
 pub struct Replacement {
     pub ours: fs::File,
     pub old: ReplacedFile,
-    /// The rows that the old file got after it was read.
+    /// The rows that were appended to the old file after it was read.
     pub late: Vec<u8>,
     /// The length of our version when it was put in place.
     pub length: u64,
 }
 
-/// A writer's file that could not be put back. Our version is open.
+/// The open new version and the error, if a writer's file could not be put back.
 type NotPutBack = (fs::File, io::Error);
 
-/// Replaces the log at `path`, of which `old` was read, with its new version `ours`, staged at `staged`. Appends the rows
-/// that came late to it, unless the old file is kept. Returns `None`, having changed nothing, if `old` is not at the path.
+/// Replaces the log `old` at `path` with its new version `ours`, staged at `staged`. Appends late
+/// rows to the new version, unless the old file is kept. Returns `None`, having changed nothing, if
+/// `old` is no longer at the path.
 pub fn replace_log(
     staged: &Path,
     mut ours: fs::File,
@@ -105,7 +115,7 @@ pub struct PlacedLog {
     pub old: Option<ReplacedFile>,
     /// True if a rotation of the old file may be under way.
     pub can_be_undone: bool,
-    /// The kind of Patchwork's rotation of it, if known.
+    /// The kind of rotation that Patchwork applies to it, if known.
     pub rotation: Option<RotationKind>,
 }
 
@@ -117,8 +127,8 @@ struct WatchedLog {
     old: Vec<ReplacedFile>,
     polls_left: u32,
     polls: u32,
-    /// The number of times that late rows could not be copied because a writer was in the middle of a row at their
-    /// destination.
+    /// The number of times that late rows could not be copied because a writer was in the middle of
+    /// a row in their destination.
     rescues: u32,
 }
 
@@ -128,7 +138,8 @@ pub struct Watch {
     logs: Vec<WatchedLog>,
     /// The first error that occurred when a log was added and rows could not be copied.
     failed: Result<()>,
-    /// The old files of logs that were undone, kept until these are placed again because they may still get rows.
+    /// The old files of logs that were undone, kept until these are placed again because they may
+    /// still get rows.
     undone: Vec<(PathBuf, Vec<ReplacedFile>)>,
 }
 
@@ -142,7 +153,7 @@ pub struct Undone {
 }
 
 /// The state of the file at the path of a log.
-enum PlaceState {
+enum PathState {
     Ours,
     /// A rotation of our version, and its content.
     Rotated(fs::File, Vec<u8>),
@@ -182,8 +193,8 @@ impl Watch {
         self.logs.iter().any(|log| log.placed.can_be_undone)
     }
 
-    /// Watches until nothing more can happen to any log, until some logs are undone, or until the watch is
-    /// cancelled. Returns the undone logs.
+    /// Watches until nothing more can happen to any log, until some logs are undone, or until the
+    /// watch is cancelled. Returns the undone logs.
     pub fn run(&mut self, clock: &dyn Clock, is_cancelled: &dyn Fn() -> bool) -> Result<Vec<Undone>> {
         let mut failed = std::mem::replace(&mut self.failed, Ok(()));
         while !self.logs.is_empty() && !is_cancelled() {
@@ -191,7 +202,7 @@ impl Watch {
             let mut at = 0;
             while at < self.logs.len() {
                 match self.logs[at].poll(clock) {
-                    Ok(Some(PlaceState::Other)) => {
+                    Ok(Some(PathState::Other)) => {
                         let WatchedLog { placed, old, polls_left, .. } = self.logs.swap_remove(at);
                         self.undone.push((placed.path, old));
                         undone.push(Undone { group: placed.group, polls_left });
@@ -214,26 +225,26 @@ impl Watch {
         failed.map(|()| Vec::new())
     }
 
-    /// Copies the late rows, without waiting for more.
+    /// Copies the late rows of all logs, without waiting for more.
     pub fn finish(mut self) -> Result<()> {
         self.logs.iter_mut().map(WatchedLog::finish).fold(Ok(()), Result::and)
     }
 }
 
 impl WatchedLog {
-    /// Polls the log once. Returns `None` when nothing more can happen to it, and `Other` once it is undone and
-    /// its late rows are saved.
-    fn poll(&mut self, clock: &dyn Clock) -> Result<Option<PlaceState>> {
+    /// Polls the log once. Returns `None` when nothing more can happen to it, and `Other` once it
+    /// is undone and its late rows are saved.
+    fn poll(&mut self, clock: &dyn Clock) -> Result<Option<PathState>> {
         let path = self.placed.path.clone();
         let failed = |error| Error::io(IoAction::Write, &path, error);
         let came_late = self.copy_late_lines().map_err(failed)?;
-        let state = self.place_state().map_err(|error| Error::io(IoAction::Open, &path, error))?;
+        let state = self.path_state().map_err(|error| Error::io(IoAction::Open, &path, error))?;
         self.polls += 1;
         self.polls_left = self.polls_left.saturating_sub(1);
         match state {
-            PlaceState::Rotated(current, content) => self.follow(current, &content).map_err(failed)?,
-            PlaceState::Other if self.rescue_late_rows().map_err(failed)? => return Ok(Some(PlaceState::Other)),
-            PlaceState::Ours | PlaceState::Other => {}
+            PathState::Rotated(current, content) => self.follow(current, &content).map_err(failed)?,
+            PathState::Other if self.rescue_late_rows().map_err(failed)? => return Ok(Some(PathState::Other)),
+            PathState::Ours | PathState::Other => {}
         }
         if came_late {
             self.polls_left = self.polls_left.max(LATE_WRITE_POLLS);
@@ -245,7 +256,7 @@ impl WatchedLog {
             self.finish()?;
             return Ok(None);
         }
-        Ok(Some(PlaceState::Ours))
+        Ok(Some(PathState::Ours))
     }
 
     fn copy_late_lines(&mut self) -> io::Result<bool> {
@@ -264,25 +275,25 @@ impl WatchedLog {
         copied.map_err(|error| Error::io(IoAction::Write, path, error))
     }
 
-    fn place_state(&mut self) -> io::Result<PlaceState> {
+    fn path_state(&mut self) -> io::Result<PathState> {
         let Self { placed, .. } = self;
         if is_at(placed.ours.file(), &placed.path) {
-            return Ok(PlaceState::Ours);
+            return Ok(PathState::Ours);
         }
-        let Some(mut current) = open_current(placed)? else { return Ok(PlaceState::Other) };
+        let Some(mut current) = open_current(placed)? else { return Ok(PathState::Other) };
         let Some(kind) = placed.rotation.filter(|_| current.metadata().is_ok_and(|now| now.len() <= MAX_ROTATED_BYTES))
         else {
-            return Ok(PlaceState::Other);
+            return Ok(PathState::Other);
         };
         let content = content_of(&mut current)?;
         let Some(read) = bytes_that_rotation_read(kind, &mut placed.ours, &content)? else {
-            return Ok(PlaceState::Other);
+            return Ok(PathState::Other);
         };
         placed.ours.skip_to(read);
-        Ok(PlaceState::Rotated(current, content))
+        Ok(PathState::Rotated(current, content))
     }
 
-    /// Continues with the file that a rotation made of ours.
+    /// Continues with the result of a rotation of our version.
     fn follow(&mut self, mut current: fs::File, content: &[u8]) -> io::Result<()> {
         let length = content.len() as u64;
         // A row may have been appended between the rotation's read and its rename.
@@ -294,8 +305,8 @@ impl WatchedLog {
         Ok(())
     }
 
-    /// Copies the rows that writers appended to our version into the file that is now at the path. Returns false
-    /// if they must wait because a writer is in the middle of a row there.
+    /// Copies the rows that writers appended to our version into the file now at the path. Returns
+    /// false if a writer is in the middle of a row there, so that the copy must be tried again.
     fn rescue_late_rows(&mut self) -> io::Result<bool> {
         if !self.placed.ours.has_late_bytes()? {
             return Ok(true);
@@ -307,13 +318,13 @@ impl WatchedLog {
             self.rescues += 1;
             return Ok(false);
         }
-        // That row is torn, or our version ends with a torn row.
+        // The writer's row is torn, or our version ends with a torn row.
         self.placed.ours.copy_rest(&mut current).map(|_| true)
     }
 }
 
-/// Appends to `ours` the lines that came late to a log's earlier files, except for those that `ours` has because a
-/// rotation had read them.
+/// Appends the late lines of a log's earlier files to `ours`, except for those that `ours` already
+/// has because a rotation read them.
 fn copy_missing_lines(old: &mut [ReplacedFile], ours: &mut ReplacedFile) -> io::Result<()> {
     for old in old {
         if old.has_late_bytes()? {
@@ -324,11 +335,12 @@ fn copy_missing_lines(old: &mut [ReplacedFile], ours: &mut ReplacedFile) -> io::
     Ok(())
 }
 
-/// Opens the file that is now at the path of a log, to append rows to it. Returns `None` if there is none.
+/// Opens the file now at the path of a log, for reading and appending. Returns `None` if the path
+/// has no file.
 ///
 /// # Errors
-/// Refuses a hard link to a file with another owner than the log's: no writer put it there, and it may be any file
-/// on the disk.
+/// If the file is a hard link and has another owner than the log: no writer put it there, and it
+/// may be any file on the disk.
 fn open_current(placed: &mut PlacedLog) -> io::Result<Option<fs::File>> {
     let current = match regular_file::open_to_append(&placed.path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -352,8 +364,8 @@ fn is_link_to_foreign_file(_: &Metadata, _: &Metadata) -> bool {
     false
 }
 
-/// Returns the number of bytes of `ours` that a rotation read to produce `current`, to which rows may have been
-/// appended since. Returns `None` if `current` can't be such a rotation.
+/// Returns the number of bytes of `ours` that a rotation read to produce `current`, to which rows
+/// may have been appended since. Returns `None` if `current` can't be such a rotation.
 fn bytes_that_rotation_read(kind: RotationKind, ours: &mut ReplacedFile, current: &[u8]) -> io::Result<Option<u64>> {
     let copied = ours.copied();
     let file = ours.file();
@@ -388,7 +400,7 @@ fn content_of(file: &mut fs::File) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Returns true if a writer's temporary file for a rotation of this log lies beside it.
+/// Returns true if a writer's recent temporary file for a rotation of this log is beside it.
 fn has_temporary_file(log: &Path, clock: &dyn Clock) -> bool {
     let (Some(name), Some(dir)) = (log.file_name(), log.parent()) else { return false };
     let prefix = [name.as_encoded_bytes(), b".tmp"].concat();

@@ -1,4 +1,4 @@
-//! Opens a history to add to it, and writes the next segment and the checkpoint.
+//! Opens a history for appending, and writes the next segment and the checkpoint.
 
 use std::fs::TryLockError;
 use std::io::{Read, Seek, Write};
@@ -33,31 +33,31 @@ use crate::util::atomic_file::{AtomicFile, CreatedDirs, TargetOptions, parent_di
 use crate::util::cancel::CancellableIo;
 use crate::util::file_identity::is_at;
 
-/// The longest wait for another run.
+/// The maximum time to wait for another run.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// The maximum length of a noted identity, with a margin.
+/// The maximum length of the identity in the lock file, with a margin.
 const MAX_ID_BYTES: u64 = 64;
 
-/// The pause before the lock of another run is tried again.
+/// The pause before another attempt to lock the history.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A history that is open to receive a segment. No other run can add to it meanwhile.
+/// A history that is open for appending, and locked against other runs.
 pub struct OpenHistory {
     dir: PathBuf,
     pub id: HistoryId,
     /// Its segments. `None` for a new history.
     pub history: Option<History>,
-    /// The notes on encrypted segments. `None` if the logs of this machine are not known.
+    /// The notes on encrypted segments. `None` if the directory of this machine's logs is unknown.
     pub notes: Option<Notes>,
-    /// True if runs have keys that decrypt segments.
+    /// True if the run has keys to decrypt segments.
     has_keys: bool,
     frontier: Frontier,
     created: NewHistory,
     _lock: fs::File,
 }
 
-/// The files of a new history. They are removed unless it gets a segment.
+/// The files of a new history. On drop they are removed, unless the history has got a segment.
 #[derive(Default)]
 struct NewHistory {
     lock: Option<PathBuf>,
@@ -66,7 +66,7 @@ struct NewHistory {
 }
 
 impl NewHistory {
-    /// Leaves the files in place, as the history has a segment.
+    /// Keeps the files, because the history has a segment.
     fn keep(&mut self) {
         self.lock = None;
         self.links.clear();
@@ -78,26 +78,28 @@ impl Drop for NewHistory {
     fn drop(&mut self) {
         self.links.iter().for_each(HeldLinks::discard);
         if let Some(lock) = &self.lock {
-            // What remains of a history without segments does no harm.
+            // Leftovers of a history without segments do no harm.
             let _ = fs::remove_file(lock);
         }
     }
 }
 
 impl OpenHistory {
-    /// Opens the history in `dir`, or prepares a new one. The notes on encrypted segments are beside the logs in `logs`.
+    /// Opens the history in `dir`, or prepares a new one. The notes on encrypted segments are
+    /// beside the logs in the directory `logs`.
     pub fn open(dir: &Path, logs: Option<&Path>, options: &KeepOptions, progress: &dyn Progress) -> Result<Self> {
         let (mut created, mut lock) = create_and_lock(dir, progress)?;
         let notes_of = |id| logs.map(|logs| Notes::open(HeldLinks::new(logs, id, 0).dir())).transpose();
         let known_id = read_in(dir)?.map(|checkpoint| checkpoint.id).or_else(|| noted_id(&mut lock));
         let mut notes = known_id.map(notes_of).transpose()?.flatten();
         let heads = notes.as_ref().map(|notes| notes as &dyn NotedHeads);
-        let history = match History::open_by(dir, &SegmentAccess { keys: Arc::new(options.keys.clone()), noted: heads })
-        {
-            Ok(history) => Some(history),
-            Err(error) if matches!(error.kind(), ErrorKind::History(HistoryFault::NoSegments)) => None,
-            Err(error) => return Err(without_note(error)),
-        };
+        let history =
+            match History::open_with_access(dir, &SegmentAccess { keys: Arc::new(options.keys.clone()), noted: heads })
+            {
+                Ok(history) => Some(history),
+                Err(error) if matches!(error.kind(), ErrorKind::History(HistoryFault::NoSegments)) => None,
+                Err(error) => return Err(without_note(error)),
+            };
         if history.is_some() {
             created.keep();
         }
@@ -121,7 +123,7 @@ impl OpenHistory {
         Ok(open)
     }
 
-    /// Returns the function for fingerprints that can be compared with those of the notes.
+    /// Returns a fingerprinter whose fingerprints can be compared with those in the notes.
     pub fn fingerprinter(&self) -> Result<Fingerprinter> {
         self.notes.as_ref().map_or_else(Fingerprinter::random, |notes| Ok(notes.fingerprinter()))
     }
@@ -146,7 +148,7 @@ impl OpenHistory {
         self.history.as_ref().and_then(|history| history.segments().last()).map_or(0, |last| last.number + 1)
     }
 
-    /// Removes these links if a new history gets no segment.
+    /// Registers links to remove if a new history gets no segment.
     pub fn discard_unless_added(&mut self, links: impl Iterator<Item = HeldLinks>) {
         if self.created.lock.is_some() {
             self.created.links.extend(links);
@@ -212,7 +214,7 @@ impl OpenHistory {
         })
     }
 
-    /// Writes the checkpoint after the segment at `path` was written. Removes the segment if that fails.
+    /// Writes the checkpoint for the new segment at `path`. Removes the segment if that fails.
     fn write_checkpoint(&mut self, segment: u64, path: &Path) -> Result<()> {
         let written = self.created.dirs.sync().and_then(|()| Checkpoint::of(self.id, &self.frontier).write(&self.dir));
         match written {
@@ -220,7 +222,7 @@ impl OpenHistory {
                 self.created.keep();
                 Err(cause)
             }
-            // Without the segment, the history is as it was.
+            // Without the segment, the history is unchanged.
             Err(cause) if fs::remove_file(path).is_ok() => {
                 let _ = fs::remove_dir(parent_dir(path));
                 Err(cause)
@@ -261,7 +263,7 @@ impl OpenHistory {
         spooled.set_follows(|file| {
             relations.next().map(|(follows, held_rows)| with_all_rows(follows, file.count, held_rows))
         });
-        // The name of the segment has its digest, which is known once it is written.
+        // The name of the segment contains its digest, which is only known once it is written.
         let (mut content, written) =
             write_verified(spooled, options, provenance, &self.dir.display().to_string(), progress)?;
         let name = SegmentName::new(segment, written.digest).sealed(options.sealer.is_some());
@@ -272,15 +274,15 @@ impl OpenHistory {
                 Ok(AddedSegment { path, written: WrittenBundle { bundle_bytes, ..written }, not_noted })
             }
             Err(error) => {
-                let is_there = matches!(error.kind(), ErrorKind::DirectorySyncFailed { .. });
-                self.notes.iter().filter(|_| !is_there).for_each(|notes| notes.remove(&name));
+                let is_written = matches!(error.kind(), ErrorKind::DirectorySyncFailed { .. });
+                self.notes.iter().filter(|_| !is_written).for_each(|notes| notes.remove(&name));
                 Err(error)
             }
         }
     }
 
-    /// Writes the note on the next segment, whose content is given, if it will be encrypted. Returns the reason why there is
-    /// none, if runs have a key and can do without.
+    /// Writes the note on the next segment, if it will be encrypted. If that fails although the run
+    /// has keys, returns the error as a value: later runs can decrypt the segment.
     fn note(&self, name: &SegmentName, content: &std::fs::File) -> Result<Option<Error>> {
         let Some(notes) = self.notes.as_ref().filter(|_| name.is_sealed) else { return Ok(None) };
         let content = content.try_clone().map_err(|error| Error::io(IoAction::Read, &self.dir, error))?;
@@ -316,8 +318,9 @@ struct AddedSegment {
     not_noted: Option<Error>,
 }
 
-/// Completes the number of rows of the whole log, given the number of rows in the segment and of those that come from held
-/// files. Rows of held files can be in the archive of a log, so no number exceeds what the segment has of this log.
+/// Completes the number of rows of the whole log: adds the `count` rows in the segment, except for
+/// the `held_rows` of them that come from held files. Such rows may be in the archive of the log,
+/// so the numbers are limited to the rows that the history has.
 fn with_all_rows(follows: Follows, count: u64, held_rows: u64) -> Follows {
     let most = follows.overlap.saturating_add(count);
     let rows = |log: WholeLog| (log.rows + count.saturating_sub(held_rows)).min(most);
@@ -345,7 +348,7 @@ fn create_and_lock(dir: &Path, progress: &dyn Progress) -> Result<(NewHistory, f
         let mut created = NewHistory::default();
         let is_new = is_missing_or_empty(dir)?;
         if is_new {
-            // A missing parent is a mistake in the path, or a disk that is not mounted.
+            // A missing parent suggests a wrong path or a disk that is not mounted.
             let parent = parent_dir(dir);
             fs::metadata(parent).map_err(|error| Error::io(IoAction::Open, parent, error))?;
             created.dirs = CreatedDirs::make(&segments_dir(dir))?;
@@ -358,7 +361,7 @@ fn create_and_lock(dir: &Path, progress: &dyn Progress) -> Result<(NewHistory, f
                 let _ = fs::remove_file(lock_path(dir));
             }
         })?;
-        // Another run that could not start the history has removed its files.
+        // If a run that failed to create the history has removed its files, try again.
         if is_at(&file, &lock_path(dir)) && segments_dir(dir).is_dir() {
             created.lock = is_new.then(|| lock_path(dir));
             return Ok((created, file));
@@ -367,7 +370,7 @@ fn create_and_lock(dir: &Path, progress: &dyn Progress) -> Result<(NewHistory, f
     }
 }
 
-/// Locks the history. Waits for another run that is about to end.
+/// Locks the history. Waits up to 30 seconds for another run to end.
 fn lock(dir: &Path, progress: &dyn Progress) -> Result<fs::File> {
     let path = lock_path(dir);
     let failed = |error| Error::io(IoAction::Lock, &path, error);
@@ -382,14 +385,15 @@ fn lock(dir: &Path, progress: &dyn Progress) -> Result<fs::File> {
                 thread::sleep(PAUSE);
             }
             Err(TryLockError::WouldBlock) => return Err(fault(dir, HistoryFault::InUse)),
-            // The file system has no locks. Two runs at once then make two segments of one number, which is noticed.
+            // The file system does not support locks. Two runs at once may then write segments with
+            // the same number, which later runs detect.
             Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => return Ok(file),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
     }
 }
 
-/// Returns the identity that is noted in the file that is locked.
+/// Returns the identity in the lock file.
 fn noted_id(lock: &mut fs::File) -> Option<HistoryId> {
     let mut text = String::new();
     lock.rewind().ok()?;
@@ -397,8 +401,9 @@ fn noted_id(lock: &mut fs::File) -> Option<HistoryId> {
     HistoryId::parse(text.trim_end())
 }
 
-/// Draws the identity of a new history unless one is given, and notes it in the file that is locked. Returns the one that is
-/// there if a run was killed before it wrote the first segment: the links of that run have it in their path.
+/// Returns the identity of a new history, `given` or random, and writes it to the lock file. If a
+/// run was killed before it wrote the first segment, returns the identity that it wrote there,
+/// because it is in the path of its links.
 fn new_id_in(lock: &mut fs::File, given: Option<HistoryId>) -> std::io::Result<HistoryId> {
     if let Some(id) = noted_id(lock) {
         return Ok(id);

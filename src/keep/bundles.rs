@@ -1,4 +1,4 @@
-//! A run on bundles that somebody already has, in place of the logs of this machine.
+//! Keeps the logs of existing bundles instead of the logs of this machine.
 
 use std::collections::BTreeMap;
 use std::io::{Seek, SeekFrom};
@@ -20,13 +20,15 @@ use crate::logs::{GroupKey, Source, known, times_of};
 use crate::progress::Progress;
 use crate::restore::{LogSink, LogWriter, restore};
 
-/// Adds a segment for each bundle to the history in `dir`, oldest export first; bundles of the same instant keep their
-/// order. Creates the history if there is none. Rows that bundles share are kept once.
+/// Adds a segment for each bundle to the history in `dir`, oldest export first; bundles with the
+/// same export time keep their order. Creates the history if it does not exist. Rows that bundles
+/// share are kept once.
 ///
 /// # Errors
-/// If a bundle is damaged, redacted or a segment of a history, or was exported before the last segment; otherwise as
-/// [`keep`](super::keep). All bundles are checked before the first segment is written, except one from a stream.
-/// [`ErrorKind::PartiallyKept`] if segments of earlier bundles were added.
+/// If a bundle is damaged, redacted or a segment of a history, or was exported before the last
+/// segment; otherwise as [`keep`](super::keep). All bundles are checked before the first segment is
+/// written, except those from streams. [`ErrorKind::PartiallyKept`] if segments of earlier bundles
+/// were added.
 pub fn keep_bundles(
     mut bundles: Vec<Bundle<'_>>,
     dir: impl AsRef<Path>,
@@ -66,7 +68,7 @@ fn check(bundles: &[Bundle<'_>], open: &OpenHistory, options: &KeepOptions, prog
         };
         return Err(Error::from(ErrorKind::History(fault)).in_subject(bundle.name()));
     }
-    // A single bundle is checked as its segment is written.
+    // A single bundle is checked while its segment is written.
     let readable_again = bundles.iter().filter(|bundle| bundles.len() > 1 && bundle.reopener().is_some());
     for bundle in readable_again {
         progress.cancellation().check()?;
@@ -109,7 +111,7 @@ struct BundleRun<'r> {
 }
 
 impl BundleRun<'_> {
-    /// Finds what is new in the logs of a bundle that count as one.
+    /// Finds the new lines of a group of the bundle's logs.
     fn changes(
         &self,
         group: &GroupKey,

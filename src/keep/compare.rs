@@ -12,11 +12,11 @@ use crate::error::Result;
 use crate::format::Timestamp;
 use crate::format::row::classify;
 
-/// Consecutive lines that an earlier look at a log saw.
+/// Consecutive lines of an earlier version of a log.
 #[derive(Clone)]
 pub enum KnownPart {
     Text(LogPart),
-    /// Their notes.
+    /// The notes on the lines.
     Noted(NotedLines),
 }
 
@@ -34,8 +34,8 @@ impl KnownPart {
         }
     }
 
-    /// Removes its first rows, up to `rows` of them, with the other lines between them. Returns the number that was
-    /// removed.
+    /// Removes up to `rows` rows from the start, with the other lines between them. Returns the
+    /// number of rows that were removed.
     pub fn skip_rows(&mut self, rows: u64) -> Result<u64> {
         let part = match self {
             Self::Noted(lines) => return Ok(lines.skip_rows(rows)),
@@ -54,15 +54,15 @@ impl KnownPart {
     }
 }
 
-/// The lines of a log as an earlier look saw it, oldest first.
+/// The lines of an earlier version of a log, oldest first.
 #[derive(Clone, Default)]
 pub struct KnownLines {
     pub parts: Vec<KnownPart>,
-    /// The number of rows at their end that this run has found. Earlier segments have the others.
+    /// The number of rows at the end that this run has found. Earlier segments have the others.
     pub fresh_rows: u64,
 }
 
-/// The way to compare lines.
+/// The parameters of a comparison of lines.
 #[derive(Clone, Copy)]
 pub struct LineRules {
     pub keys: RowKeys,
@@ -82,7 +82,7 @@ pub struct LineComparison {
     pub fresh_rows: Vec<u64>,
     /// The number of rows of each part that are new.
     pub new_rows: Vec<u64>,
-    /// The number of rows that earlier segments have and that were removed from the start of the log.
+    /// The number of rows in earlier segments that were removed from the start of the log.
     pub cut_off_rows: u64,
     /// True if no row is missing between the known lines and the new ones.
     pub continues: bool,
@@ -94,10 +94,12 @@ pub struct LineComparison {
     pub first_new: Option<Timestamp>,
 }
 
-/// Passes the fingerprint of every line that the history has of the logs, in all segments and of this run, to a function.
+/// A function that passes the fingerprint of every line of the logs to its argument: the lines of
+/// all segments, and those that this run has found.
 pub type EachFingerprint<'a> = dyn FnMut(&mut dyn FnMut(Fingerprint)) -> Result<()> + 'a;
 
-/// Compares the lines of `now` with `known`. `history` is only asked if a line may be anywhere in it.
+/// Compares the lines of `now` with `known`. Calls `history` only if a line may be anywhere in the
+/// history.
 pub fn compare(
     known: &KnownLines,
     now: &[LogPart],
@@ -148,7 +150,8 @@ pub fn compare(
     Ok(compared)
 }
 
-/// Returns the number of the side's first lines that have `rows` rows, with the lines up to the next row.
+/// Returns the number of lines at the start of the side that have `rows` rows, including the lines
+/// before the next row.
 fn lines_of_rows(side: &Side, rows: u64) -> usize {
     let mut left = rows;
     let is_within = |is_row: bool| {
@@ -230,8 +233,8 @@ fn each_fingerprint(
     })
 }
 
-/// Returns the ranges of bytes of the new lines, given whether each line that is not blank is new. Blank lines belong to
-/// the line before them.
+/// Returns the byte ranges of the new lines. `is_new` has a value for each line that is not blank.
+/// Blank lines belong to the line before them.
 fn new_ranges(part: &LogPart, is_new: &mut impl Iterator<Item = bool>) -> Result<Vec<Range<u64>>> {
     let mut ranges: Vec<Range<u64>> = Vec::new();
     let (mut at, mut takes) = (part.bytes.start, false);

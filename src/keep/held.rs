@@ -1,10 +1,10 @@
-//! Hard links to the logs that were read, in a hidden directory beside them. Rotation puts a new file in the place of a
-//! log; the link keeps the old one, with the rows that were appended to it after it was read.
+//! Hard links to the logs that were read, in a hidden directory beside them. When rotation replaces
+//! a log, the link keeps the old file, with the rows that were appended after it was read.
 //!
-//! A run adds a link for each log that is another file than the newest link, and removes the older ones only after its
-//! segment is in place. So a run that was killed leaves more links, and the next run reads all of them. The name of a link
-//! has the number of the run's segment: the newest link whose segment exists is to the file that the last run read, and
-//! earlier runs have read the older ones.
+//! A run links each log, unless the newest link is to the same file, and removes older links only
+//! after its segment is in place. So a killed run leaves more links, and the next run reads all of
+//! them. The name of a link contains the number of the run's segment: the newest link whose segment
+//! exists is to the file that the last run read, and earlier runs have read the older ones.
 
 use std::fs::Metadata;
 use std::io;
@@ -30,31 +30,31 @@ pub struct HeldLinks {
     segment: u64,
 }
 
-/// A link to a file that was a log.
+/// A link to a file that is or was a log.
 pub struct HeldLink {
     number: LinkNumber,
     path: PathBuf,
     file: fs::File,
     /// Its metadata when it was opened.
     opened: Metadata,
-    /// True if the last run has read a later file, so that only rows can be new that were appended since.
+    /// True if the last run has read a later file, so that only rows appended since can be new.
     pub was_replaced: bool,
 }
 
-/// The number of a link, in the order in which links are made.
+/// The number of a link. Later links have greater numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct LinkNumber {
     /// The number of the segment that the run was to write.
     segment: u64,
-    /// The number among the links that runs for this segment made, from 1.
+    /// The number of the link among those for this segment, from 1.
     attempt: u64,
 }
 
-/// A log of which no link could be made.
+/// A log that could not be linked.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct NotHeld {
-    /// The log.
+    /// The path of the log.
     pub path: PathBuf,
     /// The reason.
     pub error: Error,
@@ -66,12 +66,12 @@ pub enum Hold {
     Held,
     /// The log was replaced after it was opened.
     Replaced,
-    /// The system does not allow it.
+    /// The log could not be linked.
     Refused(Error),
 }
 
-/// Returns the directories of the links of all histories to the logs in `logs`. An error is the directory that can't be
-/// listed.
+/// Returns the directories of the links of all histories to the logs in `logs`. On failure, returns
+/// the directory that can't be listed.
 pub fn links_of_histories(logs: &Path) -> std::result::Result<Vec<PathBuf>, PathBuf> {
     let dir = logs.join(DIR);
     match fs::read_dir(&dir) {
@@ -82,7 +82,8 @@ pub fn links_of_histories(logs: &Path) -> std::result::Result<Vec<PathBuf>, Path
 }
 
 impl HeldLinks {
-    /// Names the directory of the links of a history to the logs in `logs`. The next segment has the number `segment`.
+    /// Returns the links of the history `id` to the logs in `logs`, without reading them. The next
+    /// segment has the number `segment`.
     pub fn new(logs: &Path, id: HistoryId, segment: u64) -> Self {
         Self { dir: logs.join(DIR).join(id.to_string()), segment }
     }
@@ -123,7 +124,7 @@ impl HeldLinks {
         Ok(links)
     }
 
-    /// Links the log that is open, unless the newest link is to the same file.
+    /// Links an open log, unless the newest link is to the same file.
     pub fn hold(&self, log: &OpenLog, name: &str, links: &[HeldLink]) -> Result<Hold> {
         if links.last().is_some_and(|link| link.is(log.opened())) {
             return Ok(Hold::Held);
@@ -148,10 +149,10 @@ impl HeldLinks {
         fs::hard_link(fs::canonicalize(log)?, to)
     }
 
-    /// Removes links that are not needed any more, and the directory once it is empty.
+    /// Removes links that are no longer needed, and the directory if it is then empty.
     pub fn release(&self, links: Vec<HeldLink>) {
         for link in links {
-            // Rows that were appended after it was read are read by the next run.
+            // If rows were appended after the file was read, the link stays for the next run.
             if fs::symlink_metadata(&link.path).is_ok_and(|now| now.len() == link.opened.len()) {
                 // A link that cannot be removed only takes space.
                 let _ = fs::remove_file(&link.path);
@@ -162,7 +163,7 @@ impl HeldLinks {
 
     /// Removes all links with their directory.
     pub fn discard(&self) {
-        // What cannot be removed only takes space.
+        // Links that cannot be removed only take space.
         let _ = fs::remove_dir_all(&self.dir);
         let _ = fs::remove_dir(self.dir.parent().unwrap_or(&self.dir));
     }

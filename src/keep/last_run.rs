@@ -1,4 +1,4 @@
-//! Remembers the last run for each history that has the logs of this machine.
+//! The record of the last run for a history of this machine's logs.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use super::KeepReport;
 use crate::format::{FileName, Timestamp};
 use crate::logs::known;
 
-/// The last run of `keep` for a history, as it is remembered beside the logs.
+/// The last run of `keep` for a history, as recorded beside the logs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -27,14 +27,15 @@ pub struct LastRun {
     /// True if it kept logs that are not in the catalogue.
     #[serde(default, rename = "otherLogs")]
     pub has_other_logs: bool,
-    /// The time after the run, in seconds, at which rows can be lost; null if it was not known.
+    /// The time after the run, in seconds, from which rows can be lost; null if unknown.
     pub lost_after_seconds: Option<u64>,
     /// The log that loses rows first.
     pub lost_from: Option<FileName>,
 }
 
 impl LastRun {
-    /// Describes a run for the history in `dir`. Returns `None` if the path is not text, so that it cannot be remembered.
+    /// Describes a run for the history in `dir`. Returns `None` if the path is not Unicode and
+    /// cannot be recorded.
     pub(super) fn of(dir: &Path, report: &KeepReport) -> Option<Self> {
         let history = fs::canonicalize(dir).ok()?;
         history.to_str()?;

@@ -1,10 +1,10 @@
-//! The text of a line as rotation leaves it, and its `id`.
+//! The text of a line after rotation, and its `id`.
 
 use std::borrow::Cow;
 
 use crate::format::row::{classify_and_find, is_blank};
 
-/// Returns a line in the form that rotation leaves it in, or `None` if rotation removes it because it is blank.
+/// Returns a line as rotation rewrites it, or `None` if rotation removes it because it is blank.
 pub fn rotated(line: &[u8]) -> Option<Cow<'_, str>> {
     let text = match simdutf8::basic::from_utf8(line) {
         Ok(text) => Cow::Borrowed(text),
@@ -13,7 +13,7 @@ pub fn rotated(line: &[u8]) -> Option<Cow<'_, str>> {
     (!is_blank(&text)).then_some(text)
 }
 
-/// Returns the `id` of an activity row, below 2^53.
+/// Returns the `id` of an activity row, if it is less than 2^53.
 pub fn id_of(line: &[u8]) -> Option<u64> {
     let mut id = None;
     classify_and_find(line, &[], &["id"], &mut |_, value| id = value.parse().ok())?;

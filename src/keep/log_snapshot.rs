@@ -1,4 +1,4 @@
-//! The content of a log as it was at one moment: ranges of a file that can be read again.
+//! The content of a log at one instant: ranges of a file that can be read again.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -14,14 +14,15 @@ use crate::util::hashing::IntegrityHasher;
 /// The size of a read.
 const READ_BYTES: usize = 256 << 10;
 
-/// The longest last line without a line feed that is examined. A longer one is left to the next run.
+/// The maximum length of an unterminated last line that is examined, in bytes. A longer one is kept
+/// as it is.
 const MAX_OPEN_LINE_BYTES: u64 = 16 << 20;
 
-/// The first bytes of a file. Its writers may append to the file, but these bytes stay.
+/// The first bytes of a file, which do not change when writers append to it.
 #[derive(Clone)]
 pub struct LogSnapshot {
     input: FileInput<'static>,
-    /// The name that errors use.
+    /// The name of the log in errors.
     subject: String,
     length: u64,
 }
@@ -43,11 +44,13 @@ impl LogSnapshot {
         Ok(content)
     }
 
-    /// Returns the length without the last line, if that has no line feed and is not a whole JSON object.
+    /// Returns the length without the last line, if that has no line feed and is not a whole JSON
+    /// object.
     fn length_of_whole_lines(&self) -> Result<u64> {
         let mut start = self.length;
         let mut end = Vec::new();
-        // The last line is nearly always short, so its start is looked for in longer and longer pieces.
+        // The last line is nearly always short, so increasingly large pieces are searched for its
+        // start.
         for size in [4 << 10, 256 << 10, MAX_OPEN_LINE_BYTES] {
             start = self.length.saturating_sub(size);
             end = self.read_all(start..self.length)?;
@@ -68,18 +71,18 @@ impl LogSnapshot {
         self.length
     }
 
-    /// Returns the name that errors use.
+    /// Returns the name of the log in errors.
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// Returns all of it, or what follows the first `start` bytes.
+    /// Returns the content after the first `start` bytes.
     pub fn from(&self, start: u64) -> LogPart {
         LogPart { content: self.clone(), bytes: start.min(self.length)..self.length }
     }
 
-    /// Computes the digest of all bytes. Returns it with the position at which new lines start if the content begins with
-    /// `known`: after these bytes, and after the line feed of their last line.
+    /// Computes the digest of all bytes. If the content begins with `known`, also returns the
+    /// position of the first new line: after these bytes and the line feed of their last line.
     pub fn digest(&self, known: Option<Integrity>, progress: &dyn Progress) -> Result<(Integrity, Option<u64>)> {
         let mut hasher = IntegrityHasher::default();
         let mut starts_with_known = None;
@@ -102,8 +105,8 @@ impl LogSnapshot {
         Ok((hasher.finish(), start))
     }
 
-    /// Returns the position of the first line that starts at `at` or, if the line before it still lacks its line feed
-    /// there, after that. Returns `None` within a line.
+    /// Returns the position of the line that starts at `at`, or right after a line feed at `at`.
+    /// Returns `None` if `at` is within a line.
     fn start_of_line(&self, at: u64) -> Result<Option<u64>> {
         let around = self.read_all(at.saturating_sub(1)..self.length.min(at + 1))?;
         Ok(match (at, around.as_slice()) {
@@ -113,7 +116,7 @@ impl LogSnapshot {
         })
     }
 
-    /// Returns the first line, without its line feed, if it is not longer than most.
+    /// Returns the first line, without its line feed, if it ends within the first 256 KiB.
     pub fn first_line(&self) -> Result<Option<Vec<u8>>> {
         let start = self.read_all(0..self.length.min(READ_BYTES as u64))?;
         Ok(memchr::memchr(b'\n', &start).map(|end| start[..end].to_vec()))
@@ -134,7 +137,7 @@ impl LogPart {
         self.bytes.is_empty()
     }
 
-    /// Reads its bytes. The reader fails if the file has become shorter.
+    /// Returns a reader of its bytes, which fails if the file has become shorter.
     pub fn reader(&self) -> Result<LogPartReader> {
         let mut input = self.content.input.clone();
         let failed = |error| Error::io_named(IoAction::Read, &self.content.subject, error);
@@ -147,7 +150,7 @@ impl LogPart {
 pub struct LogPartReader {
     input: FileInput<'static>,
     left: u64,
-    /// The length of the content, for the error if the file is shorter.
+    /// The length of the content, for the error if the file has become shorter.
     length: u64,
 }
 
@@ -163,8 +166,7 @@ impl Read for LogPartReader {
     }
 }
 
-/// A reader of several parts, one after the other. It adds the line feed that the last line of a part lacks if other
-/// parts follow.
+/// A reader of several parts, in order. It adds a line feed that is missing between two parts.
 pub struct LogPartsReader {
     parts: std::vec::IntoIter<LogPart>,
     current: Option<LogPartReader>,

@@ -1,4 +1,4 @@
-//! A run on the logs of this machine.
+//! Keeps the logs of this machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
@@ -24,10 +24,10 @@ use crate::logs::{Discovery, GroupKey, LogGroup, OpenLog, Source, known, times_o
 use crate::progress::{Progress, Stage};
 use crate::util::file_identity::is_same_file;
 
-/// The longest time for which a log that is being replaced is opened again and again.
+/// The maximum time for attempts to open a log that keeps being replaced.
 const MAX_TRYING: Duration = Duration::from_secs(30);
 
-/// Adds a segment with what is new in the logs of this machine.
+/// Adds a segment with the new lines of this machine's logs.
 pub fn keep(discovery: &Discovery, dir: &Path, options: &KeepOptions, progress: &dyn Progress) -> Result<KeepReport> {
     let mut open = OpenHistory::open(dir, Some(&discovery.dirs.patchwork), options, progress)?;
     let bases = discovery.groups.iter().flat_map(|group| &group.logs).map(|log| log.id.base);
@@ -81,11 +81,11 @@ struct Run<'r> {
     read: Vec<ReadFile>,
 }
 
-/// The links that earlier runs left to a log.
+/// The links to a log that earlier runs left.
 struct Held {
-    /// Links to files that are not the log any more, oldest first.
+    /// Links to files that are no longer the log, oldest first.
     others: Vec<HeldLink>,
-    /// A link to the log itself.
+    /// The newest link to the current log.
     live: Option<HeldLink>,
 }
 
@@ -97,7 +97,7 @@ impl Held {
     }
 }
 
-/// A file that was read, or that is as it was when it was read.
+/// A file that was read, or is unchanged since the last run.
 struct ReadFile {
     id: LogId,
     /// The directory of the links beside it.
@@ -106,13 +106,13 @@ struct ReadFile {
     opened: Metadata,
 }
 
-/// Remembers the run, with the history in `dir`, and the files of the logs for the next run.
+/// Records the run for the history in `dir`, and the files that it read, for the next run.
 fn remember(read: &[ReadFile], dir: &Path, report: &KeepReport) {
     let run = LastRun::of(dir, report);
     let mut seen = BTreeMap::<&Path, SeenLogs>::new();
     for file in read {
         let whole = report.logs.iter().find(|log| log.id == file.id).and_then(|log| log.follows.log);
-        // The attributes have changed if the file was linked.
+        // Linking the file has changed its attributes, so these are not compared.
         let is_as_read =
             |now: &Metadata| is_same_file(now, &file.opened) && now.modified().ok() == file.opened.modified().ok();
         let now = fs::metadata(&file.path).ok().filter(is_as_read);
@@ -143,7 +143,7 @@ impl Run<'_> {
         self.history()?.log(id)
     }
 
-    /// Finds what is new in logs that exist.
+    /// Finds the new lines of a group of existing logs.
     fn add_group(&mut self, group: &LogGroup) -> Result<()> {
         let Some(first) = group.logs.first() else { return Ok(()) };
         let name = GroupKey::of(&first.id).0.live_name().to_owned();
@@ -166,14 +166,14 @@ impl Run<'_> {
             None => self.missing(&first.id.named(&name))?,
         };
         self.add_sequence(current, live, &held.others)?;
-        // The link to the log itself stays, unless no links are wanted.
+        // The link to the current log stays, unless the options say not to hold logs.
         let live = held.live.filter(|_| !self.options.hold);
         self.released.push((links, held.others.into_iter().chain(live).collect()));
         Ok(())
     }
 
-    /// Finds what is new in held files of logs that the history knows and that do not exist, and notes that these are
-    /// absent.
+    /// Finds the new lines in held files of logs that the history has but that no longer exist, and
+    /// records these logs as absent.
     fn add_absent(&mut self) -> Result<()> {
         let known: Vec<_> =
             self.history().map(History::logs).unwrap_or_default().iter().map(|log| log.id.clone()).collect();
@@ -219,8 +219,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Opens the logs of a group as they are at one moment, and links the newest one, which has this name. Returns the links
-    /// that earlier runs left.
+    /// Opens the logs of a group as they are at one instant, and links the newest one if it has
+    /// this name. Also returns the links that earlier runs left.
     fn open_and_hold(
         &mut self,
         group: &LogGroup,

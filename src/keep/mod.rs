@@ -1,11 +1,12 @@
-//! Adds a segment to a history: what is new in the logs since the segment before.
+//! Adds a segment to a history: the lines of the logs that are new since the previous segment.
 //!
 //! 1. `held` keeps the files that rotation replaces, and opens them.
-//! 2. `sequence` finds what is new in the logs that count as one: what was appended to the file that the last run read
-//!    (`log_snapshot`), or else the lines that the history does not have (`compare`, `overlap`, `recorded`).
+//! 2. `sequence` finds the new lines of each group of logs: those appended to the file that the
+//!    last run read (`log_snapshot`), or otherwise those that the history does not have (`compare`,
+//!    `overlap`, `recorded`).
 //! 3. `append` writes the segment, and then the checkpoint.
 //!
-//! `notes` are what remains of encrypted segments on this machine, in place of keys.
+//! `notes` describe encrypted segments, so that runs on this machine need no keys.
 
 mod append;
 mod bundles;
@@ -46,37 +47,39 @@ pub use seen::{LastRuns, last_runs};
 pub struct KeepOptions {
     /// The options for writing the segment. Compressed chunks are kept in the history's directory.
     pub write: WriteOptions,
-    /// True to hold the logs that were read by hard links, so that the rows up to the next rotation are not lost.
+    /// True to hold the logs with hard links, so that rows appended before the next rotation are
+    /// not lost.
     pub hold: bool,
-    /// The user's name for the machine.
+    /// The label of the machine.
     pub label: Option<Label>,
-    /// The identity of a new history. `None` draws it at random.
+    /// The identity of a new history. `None` means a random one.
     pub new_id: Option<HistoryId>,
-    /// The keys that decrypt segments on which this machine has no note.
+    /// The keys that decrypt segments without a note on this machine.
     pub keys: DecryptionKeys,
-    /// For [`keep_bundles`], the Patchwork directory of this machine. The notes on encrypted segments, without which a run
-    /// must decrypt them, are beside the logs in it. Without it, there are no notes.
+    /// The Patchwork directory of this machine, for [`keep_bundles`]. The notes on encrypted
+    /// segments are in it; a run must decrypt segments without notes. `None` means that no notes
+    /// are read or written.
     pub notes_beside: Option<PathBuf>,
 }
 
 impl KeepOptions {
-    /// Holds the logs, and gives the machine no name.
+    /// Holds the logs, and sets no label, identity or keys.
     pub fn new(write: WriteOptions) -> Self {
         let (keys, notes_beside) = (DecryptionKeys::default(), None);
         Self { write, hold: true, label: None, new_id: None, keys, notes_beside }
     }
 
-    /// Chooses whether to hold the logs.
+    /// Enables or disables holding the logs.
     pub fn hold(self, hold: bool) -> Self {
         Self { hold, ..self }
     }
 
-    /// Sets the user's name for the machine.
+    /// Sets the label of the machine.
     pub fn label(self, label: Option<Label>) -> Self {
         Self { label, ..self }
     }
 
-    /// Sets what decrypts segments on which this machine has no note.
+    /// Sets the keys that decrypt segments without a note on this machine.
     pub fn keys(self, keys: DecryptionKeys) -> Self {
         Self { keys, ..self }
     }
@@ -112,16 +115,16 @@ pub struct KeepReport {
     pub exported_at: Timestamp,
     /// The logs of the segment, in its order.
     pub logs: Vec<KeptLog>,
-    /// The logs that are not held, although that was asked for.
+    /// The logs that could not be held.
     pub not_held: Vec<NotHeld>,
-    /// The pace at which rows come. `None` if it is not known yet.
+    /// The rate of new rows. `None` if it is not known yet.
     pub pace: Option<Pace>,
-    /// True if the history is new, and these logs are already kept in another one.
+    /// True if the history is new and another history already keeps these logs.
     pub is_one_of_several: bool,
-    /// True if the segment before is encrypted, and this one is not.
+    /// True if the previous segment is encrypted and this one is not.
     pub is_plain_after_sealed: bool,
-    /// The reason why there is no note on the segment although it is encrypted, so that the next run needs the keys that this
-    /// one had. Without keys, a run fails instead.
+    /// The error if the segment is encrypted but its note could not be written: the next run then
+    /// needs the same keys. A run without keys fails instead.
     pub not_noted: Option<Error>,
 }
 
@@ -146,19 +149,20 @@ impl KeepReport {
         self.logs.iter().map(|log| log.rows).sum()
     }
 
-    /// Returns true if rows may be missing, or a log was altered, so that a person should look.
+    /// Returns true if rows may be missing or a log was altered, which a person should look into.
     #[must_use]
     pub fn needs_attention(&self) -> bool {
         self.logs.iter().any(|log| matches!(log.follows.state, FollowsState::Gap | FollowsState::Altered))
     }
 }
 
-/// Adds a segment with what is new in the logs of this machine to the history in `dir`. Creates the history if there is
-/// none.
+/// Adds a segment with the new lines of this machine's logs to the history in `dir`. Creates the
+/// history if it does not exist.
 ///
 /// # Errors
-/// If the logs cannot be read, as with [`export`](crate::export::export), the history cannot be opened or does not fit its
-/// checkpoint, another run holds its lock, or the segment cannot be written. Then the history is as it was.
+/// If the logs cannot be read, as with [`export`](crate::export::export), the history cannot be
+/// opened or does not match its checkpoint, another run holds its lock, or the segment cannot be
+/// written. The history is then unchanged.
 pub fn keep(
     discovery: &Discovery,
     dir: impl AsRef<Path>,

@@ -1,9 +1,11 @@
-//! Notes on the encrypted segments of a history, so that a run can go on without decrypting them: the first line of each,
-//! and of every other line a keyed fingerprint, its time, and whether it is a row.
+//! Notes on the encrypted segments of a history, so that a run need not decrypt them. A note has
+//! the first line of its segment, and for every other line a keyed fingerprint, the timestamp, and
+//! whether it is a row.
 //!
-//! They are beside the held links, in a directory that only its owner can read, next to the logs themselves. A note is
-//! written before its segment, so that no segment is without one; the note of a segment that was never added is ignored.
-//! A note that is damaged or does not fit its segment counts as missing: then the segment must be decrypted.
+//! The notes are beside the held links, in a directory that only its owner can read. A note is
+//! written before its segment, so that no segment lacks one; the note on a segment that was never
+//! added is ignored. A note that is damaged or does not match its segment counts as missing, and
+//! the segment must be decrypted.
 
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::num::NonZeroUsize;
@@ -29,10 +31,10 @@ use crate::util::regular_file;
 /// The directory of the notes, within that of the held links.
 const DIR: &str = "notes";
 
-/// The file of the key of all fingerprints.
+/// The file with the key of all fingerprints.
 const KEY: &str = "key";
 
-/// The extension of the file of a note.
+/// The extension of a note's file.
 const NOTE: &str = "note";
 
 /// The text whose fingerprint shows that a note was made with the same key.
@@ -44,10 +46,11 @@ const LINE_BYTES: usize = 24;
 /// The number of bytes of the checksum at the end.
 const CHECKSUM_BYTES: usize = 4;
 
-/// In the properties of a line: it is a row.
+/// The bit of a line's properties that marks a row.
 const IS_ROW: u64 = 1 << 63;
 
-/// In the properties of a line: it has a time, in milliseconds since 1970, in the bits below.
+/// The bit of a line's properties that marks a timestamp, which is in the bits below, in
+/// milliseconds since 1970.
 const HAS_TIME: u64 = 1 << 62;
 
 /// The notes on the segments of one history.
@@ -73,18 +76,18 @@ struct NotedLog {
     last_id: Option<u64>,
 }
 
-/// The lines that a segment has of some logs.
+/// The noted lines of some logs in a segment.
 #[derive(Debug, Clone, Default)]
 pub struct NotedLines {
-    /// Those that are not blank.
+    /// The lines that are not blank.
     pub lines: Vec<KnownLine>,
     /// The highest `id` of a row.
     pub last_id: Option<u64>,
 }
 
 impl Notes {
-    /// Opens the notes beside these held links. There may be none yet. Those made with a key that cannot be read are of no
-    /// use.
+    /// Opens the notes in the directory `links` of the held links, which may have none yet. If the
+    /// key cannot be read, a new one is drawn, and notes with the old one are ignored.
     pub fn open(links: &Path) -> Result<Self> {
         let dir = links.join(DIR);
         let key = read_file(&dir.join(KEY)).ok().and_then(|key| FingerprintKey::try_from(key.as_slice()).ok());
@@ -92,17 +95,18 @@ impl Notes {
         Ok(Self { dir, key, fingerprinter: Fingerprinter::new(&key) })
     }
 
-    /// Returns the function for fingerprints that can be compared with those of the notes.
+    /// Returns a fingerprinter whose fingerprints can be compared with those in the notes.
     pub fn fingerprinter(&self) -> Fingerprinter {
         self.fingerprinter
     }
 
-    /// Returns true if there is a usable note on the segment of this name.
+    /// Returns true if the segment of this name has a usable note.
     pub fn has(&self, name: &SegmentName) -> bool {
         self.lines(name, &[]).is_some()
     }
 
-    /// Returns the lines that a segment has of the logs with these indices. `None` if there is no usable note on it.
+    /// Returns the lines of the logs with these indices in a segment. Returns `None` if the segment
+    /// has no usable note.
     pub fn lines(&self, name: &SegmentName, logs: &[usize]) -> Option<NotedLines> {
         let note = read_file(&self.path(name)).ok()?;
         let (content, checksum) = note.split_last_chunk::<CHECKSUM_BYTES>()?;
@@ -127,7 +131,7 @@ impl Notes {
         Some(found)
     }
 
-    /// Writes the note on a segment that has this name.
+    /// Writes the note on the segment of this name.
     ///
     /// # Errors
     /// If the segment cannot be read, or the note cannot be written.
@@ -152,13 +156,13 @@ impl Notes {
         note.extend(lines);
         note.extend(Crc32::of(&note).0.to_le_bytes());
         match write_file(&self.path(name), &note) {
-            // The note is there; it is only not certain that it outlasts a failure of power.
+            // The note is written, but may not survive a power failure.
             Err(error) if matches!(error.kind(), ErrorKind::DirectorySyncFailed { .. }) => Ok(()),
             written => written,
         }
     }
 
-    /// Creates the directory and the file of the key unless they are there. Returns the directory.
+    /// Creates the directory and the key file if they are missing. Returns the directory.
     fn create_dir(&self) -> Result<&Path> {
         let missing: Vec<_> = self.dir.ancestors().take(3).take_while(|dir| !dir.is_dir()).collect();
         for dir in missing.into_iter().rev() {
@@ -173,7 +177,7 @@ impl Notes {
 
     /// Removes the note on a segment that was not added.
     pub fn remove(&self, name: &SegmentName) {
-        // What cannot be removed only takes space.
+        // A note that cannot be removed only takes space.
         let _ = fs::remove_file(self.path(name));
     }
 
@@ -189,7 +193,7 @@ impl Notes {
         serde_json::from_slice(line).ok().filter(|head: &NoteHead| head.check == self.check())
     }
 
-    /// Appends the lines of a log. Returns the highest `id`.
+    /// Appends the encoded lines of a log to `lines`. Returns the highest `id`.
     fn encode_lines(
         &self,
         log: Option<SpooledTempFile>,
@@ -226,7 +230,8 @@ impl NotedHeads for Notes {
 }
 
 impl NotedLines {
-    /// Removes its first rows, up to `rows` of them, with the other lines between them. Returns the number that was removed.
+    /// Removes up to `rows` rows from the start, with the other lines between them. Returns the
+    /// number of rows that were removed.
     pub fn skip_rows(&mut self, rows: u64) -> u64 {
         let mut left = rows;
         let skipped = self.lines.iter().take_while(|line| {
@@ -270,7 +275,7 @@ fn encode_line(line: &KnownLine, out: &mut Vec<u8>) {
 fn decode_line(bytes: &[u8]) -> Option<KnownLine> {
     let (fingerprint, rest) = bytes.split_first_chunk::<16>()?;
     let properties = u64::from_le_bytes(*rest.first_chunk::<8>()?);
-    // The sign is the highest of the bits of the time.
+    // The highest bit of the timestamp is its sign.
     let time = (properties << 2).cast_signed() >> 2;
     Some(KnownLine {
         fingerprint: Fingerprint::from_le_bytes(*fingerprint),

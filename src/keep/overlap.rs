@@ -1,7 +1,8 @@
-//! Finds the lines of a log that a history has already.
+//! Finds the lines of a log that a history already has.
 //!
-//! Rotation removes the oldest lines of a log, so a log usually begins with lines that the history ends with. Other
-//! programs can have inserted lines, or changed them. Lines are compared in the form that rotation leaves them in.
+//! Rotation removes the oldest lines of a log, so a log usually begins with lines that the history
+//! ends with. Other programs may have inserted or changed lines. Lines are compared as rotation
+//! rewrites them.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -11,11 +12,11 @@ use crate::align::{Alignment, LineKeying, LineMatch, RowKeys, Side, align, each_
 use crate::error::Result;
 use crate::util::line_reader::Line;
 
-/// The longest time, in milliseconds, between the first and the last row that a rotation outside of the writers' lock
-/// removes although they are the newest ones.
+/// The maximum time, in milliseconds, between the first and the last of the newest rows that a
+/// rotation without the writers' lock removes.
 const MAX_RACE_MS: i64 = 60_000;
 
-/// The number of distinct lines without a timestamp that tell as much as one with a timestamp.
+/// The number of distinct lines without a timestamp that prove as much as one with a timestamp.
 const MIN_DISTINCT: usize = 20;
 
 /// The state of a line.
@@ -23,17 +24,17 @@ const MIN_DISTINCT: usize = 20;
 pub enum LineState {
     /// Earlier segments have it.
     Known,
-    /// This run has found it in a file that was held.
+    /// This run has found it in a held file.
     Fresh,
-    /// It stands before a line that the history has. The history may have it somewhere else.
+    /// It precedes a known line. The history may have it at another position.
     Inserted,
-    /// It follows all lines that the history has.
+    /// It follows all known lines.
     New,
 }
 
 impl LineState {
-    /// Returns the state of a line that is line `known` of the lines before, of which the first `earlier` are in earlier
-    /// segments.
+    /// Returns the state of the known line with the number `known`. The first `earlier` known lines
+    /// are in earlier segments.
     fn of_known(known: usize, earlier: usize) -> Self {
         if known < earlier { Self::Known } else { Self::Fresh }
     }
@@ -46,7 +47,8 @@ pub struct Overlap {
     pub lines: Vec<LineState>,
     /// The number of known lines that were removed from the start of the log.
     pub cut_off: usize,
-    /// True if the log has the last known row, so that no row is missing between the history and the new lines.
+    /// True if the log has the last known row, so that no row is missing between the history and
+    /// the new lines.
     pub continues: bool,
     /// True if known lines are missing after the start of the log, where rotation removes none.
     pub is_altered: bool,
@@ -63,9 +65,10 @@ pub fn read_lines(log: impl Read, keys: RowKeys, keying: LineKeying<'_>, side: &
 }
 
 impl Overlap {
-    /// Compares the lines `now` of a log with `known`, which the log had before. The first `earlier` of these are in
-    /// earlier segments. `may_race` is true if a rotation may have removed rows that were appended while it ran. Both sides
-    /// have ids of the same index, which has `distinct` of them.
+    /// Compares the lines `now` of a log with the lines `known` of its earlier version, the first
+    /// `earlier` of which are in earlier segments. `may_race` is true if a rotation may have
+    /// removed rows that were appended while it ran. Both sides have ids of the same index, less
+    /// than `distinct`.
     pub fn new(known: &Side, earlier: usize, distinct: usize, now: &Side, may_race: bool) -> Self {
         let length = common_length(&known.ids, &now.ids);
         let has_time = now.metas.iter().take(length).any(|meta| meta.time.is_some());
@@ -98,7 +101,7 @@ impl Overlap {
         let first = is_matched.iter().position(|matched| *matched);
         let last = is_matched.iter().rposition(|matched| *matched);
         let (Some(first), Some(last)) = (first, last) else {
-            // Without any known line, each line may be one that the history has from long ago.
+            // Without any match, each line may be an old one that the history has.
             let lines = vec![LineState::Inserted; now.len()];
             return Self { lines, cut_off: known.len(), continues: known.len() == 0, is_altered: false };
         };
@@ -121,15 +124,17 @@ impl Overlap {
     }
 }
 
-/// Returns true if lines are so different that others are not the same by chance. Rows with a timestamp always are.
+/// Returns true if so many lines are distinct that others cannot equal them by chance. A single row
+/// with a timestamp proves as much.
 fn has_many_distinct(ids: &[u32]) -> bool {
     let mut distinct = BTreeSet::new();
     ids.iter().any(|id| distinct.insert(id) && distinct.len() >= MIN_DISTINCT)
 }
 
-/// Returns the length of the longest end of `known` that is a start of `now`.
+/// Returns the length of the longest suffix of `known` that is a prefix of `now`.
 fn common_length(known: &[u32], now: &[u32]) -> usize {
-    // The prefix function of Knuth, Morris and Pratt: for each start of `now`, the longest shorter one that ends it.
+    // The prefix function of Knuth, Morris and Pratt: for each prefix of `now`, the length of the
+    // longest shorter prefix that is also its suffix.
     let mut shorter = vec![0; now.len()];
     let mut length = 0;
     for at in 1..now.len() {

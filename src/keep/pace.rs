@@ -1,4 +1,5 @@
-//! Tells how long a history can go without a run before rotation removes rows that it does not have.
+//! Estimates how long a history can go without a run before rotation removes rows that it does not
+//! have.
 
 use std::time::Duration;
 
@@ -7,35 +8,37 @@ use crate::history::{History, Segment};
 use crate::logs::rotation::{MAX_LOG_BYTES, RotationKind};
 use crate::logs::{GroupKey, known};
 
-/// The number of bytes at the end of a log that rotation surely keeps: the newer half, and a margin for long lines.
+/// The number of bytes at the end of a log that rotation surely keeps: the newer half, less a
+/// margin for long lines.
 const KEPT_BYTES: u64 = 448 << 10;
 
 /// The number of bytes at the end of an archive that rotation surely keeps.
 const KEPT_ARCHIVE_BYTES: u64 = 3 << 20;
 
-/// The times over which the rate is taken. The highest rate counts.
+/// The periods over which the rate is measured. The highest rate counts.
 const WINDOWS: [Duration; 2] = [Duration::from_secs(24 * 3600), Duration::from_secs(7 * 24 * 3600)];
 
-/// The shortest time from which a rate is taken.
+/// The minimum period over which a rate is measured.
 const MIN_SPAN: Duration = Duration::from_secs(60);
 
-/// The rate at which rows come, and what it means for the next run.
+/// The rate of new rows, and the time until the next run is due.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Pace {
     /// The log that loses rows first.
     pub log: LogId,
-    /// The number of bytes that are written to this log in an hour.
+    /// The number of bytes that are written to this log per hour.
     pub bytes_per_hour: u64,
-    /// The time after the last run at which rows of it can be lost.
+    /// The time after the last run from which its rows can be lost.
     pub lost_after: Duration,
-    /// The longest interval between runs that loses no rows, whatever the length of the log, with a margin.
+    /// The maximum interval between runs that loses no rows, whatever the length of the log, with a
+    /// margin.
     pub run_every: Duration,
 }
 
 impl Pace {
-    /// Returns the pace of a history whose logs are held or not. `None` if no log that is rotated gets new rows, or fewer
-    /// than two segments tell at which rate.
+    /// Returns the pace of a history. `is_held` is true if its logs are held. Returns `None` if no
+    /// rotated log gets new rows, or there are too few segments to measure the rate.
     #[must_use]
     pub fn of(history: &History, is_held: bool) -> Option<Self> {
         let logs = (0..history.logs().len()).filter_map(|log| Self::of_log(history, log, is_held));

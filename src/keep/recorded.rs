@@ -1,4 +1,4 @@
-//! The lines that a history has recorded of a log, read back from its segments, or from the notes on them.
+//! Reads the lines of logs that a history has recorded, from its segments or the notes on them.
 
 use std::io::{Seek, SeekFrom};
 use std::num::NonZeroUsize;
@@ -18,7 +18,8 @@ use crate::history::{History, Segment};
 use crate::logs::GroupKey;
 use crate::restore::{LogSink, restore};
 
-/// The logs of a history that count as one: the logs of a source between which rotation moves rows, or a single log.
+/// A group of logs of a history: the logs of a source between which rotation moves rows, or a
+/// single log.
 #[derive(Clone, Copy)]
 pub struct RecordedLogs<'h> {
     pub history: &'h History,
@@ -29,7 +30,7 @@ pub struct RecordedLogs<'h> {
     pub work_dir: &'h Path,
 }
 
-/// The files of a segment, by their indices in its manifest.
+/// A segment, and the indices of some of its files in its manifest.
 type SegmentPieces<'h> = (&'h Segment, Vec<usize>);
 
 impl<'h> RecordedLogs<'h> {
@@ -116,18 +117,19 @@ impl<'h> RecordedLogs<'h> {
     }
 }
 
-/// Opens a segment. One that is encrypted needs a note, or a key.
+/// Opens a segment that has no note. If it is encrypted, this needs a key.
 pub fn open(segment: &Segment) -> Result<Bundle<'static>> {
     segment.open().map_err(without_note)
 }
 
-/// Returns the error for a segment that is encrypted, if it needs a key only because there is no note on it.
+/// Turns the error that an encrypted segment needs a key into the error that the segment has no
+/// note.
 pub fn without_note(error: Error) -> Error {
     let path = error.position().subject.clone().filter(|_| matches!(error.kind(), ErrorKind::Encrypted(_)));
     path.map_or(error, |path| Error::from(ErrorKind::History(HistoryFault::NoNote)).in_subject(&path))
 }
 
-/// Appends one restored log to a file, and ends its last line.
+/// Appends one restored log to a file, and terminates its last line.
 struct JoiningSink<'d> {
     file: Option<SpooledTempFile>,
     work_dir: &'d Path,

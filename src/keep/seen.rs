@@ -1,7 +1,7 @@
-//! Remembers the files that a run has read, so that a log which nobody has touched since is not read again.
+//! Records the files that a run has read, so that the next run can skip unchanged logs.
 //!
-//! The memory is a file beside the links. It only counts for a log if the history says the same about it; without it, logs
-//! are read as always.
+//! The record is a file beside the links. It is used for a log only if it agrees with the history;
+//! without it, all logs are read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
@@ -20,8 +20,8 @@ use crate::logs::Dirs;
 use crate::util::atomic_file::{AtomicFile, TargetOptions};
 use crate::util::file_identity::FileState;
 
-/// The time since the last write after which a file is remembered. Writes that follow more closely can have the same
-/// timestamp.
+/// The minimum time since the last write to a file that can be skipped. Writes in closer succession
+/// may have the same timestamp.
 const MIN_AGE: Duration = Duration::from_secs(2);
 
 /// A run, and the files that it has read.
@@ -35,15 +35,15 @@ pub struct SeenLogs {
 #[derive(Debug, Serialize, Deserialize)]
 struct SeenFile {
     state: FileState,
-    /// True if nothing was written to it shortly before, so that a later write has another timestamp.
+    /// True if the last write was not too recent, so that a later write has another timestamp.
     is_settled: bool,
-    /// The content that was read.
+    /// The number of bytes that were read.
     bytes: u64,
     sha256: String,
 }
 
 impl SeenLogs {
-    /// Begins the memory of a run.
+    /// Creates the record of a run, without files.
     pub fn of(run: Option<LastRun>) -> Self {
         Self { run, files: BTreeMap::new() }
     }
@@ -53,17 +53,17 @@ impl SeenLogs {
         self.run
     }
 
-    /// Reads what the last run remembered in `dir`. Nothing, if that cannot be read.
+    /// Reads the record of the last run in `dir`. Returns an empty one if it cannot be read.
     pub fn read(dir: &Path) -> Self {
         Self::load(dir).unwrap_or_default()
     }
 
-    /// Reads what the last run remembered in `dir`.
+    /// Reads the record of the last run in `dir`.
     fn load(dir: &Path) -> io::Result<Self> {
         Ok(serde_json::from_slice(&fs::read(path_in(dir))?)?)
     }
 
-    /// Returns true if the file of a log is as it was when the last run read `latest` in it.
+    /// Returns true if the file of a log is unchanged since the last run read `latest` from it.
     pub fn is_unchanged(&self, name: &str, file: &Metadata, latest: Option<&WholeLog>) -> bool {
         let seen = self.files.get(name).zip(latest);
         seen.is_some_and(|(seen, latest)| {
@@ -79,7 +79,7 @@ impl SeenLogs {
         self.files.get(name).zip(now).is_some_and(|(seen, now)| seen.state.is_same_file(&now))
     }
 
-    /// Remembers the file of a log, in which `read` was found.
+    /// Records the file of a log, and the content `read` from it.
     pub fn remember(&mut self, name: &str, file: &Metadata, read: Integrity, now: SystemTime) {
         let age = file.modified().ok().and_then(|modified| now.duration_since(modified).ok());
         let is_settled = age.is_some_and(|age| age >= MIN_AGE) && file.len() == read.bytes;
@@ -89,7 +89,7 @@ impl SeenLogs {
         }
     }
 
-    /// Writes the memory of this run to `dir`, which is created if it is missing. The next run reads all logs if that fails.
+    /// Writes the record to `dir`. If that fails, the next run reads all logs.
     pub fn write(&self, dir: &Path) {
         let written = AtomicFile::create(&path_in(dir), TargetOptions::default().replace(true)).and_then(|mut file| {
             let text = serde_json::to_vec(self).unwrap_or_default();
@@ -106,8 +106,8 @@ impl SeenLogs {
 pub struct LastRuns {
     /// The last finished run for each history, newest first.
     pub runs: Vec<LastRun>,
-    /// The directories and files beside the logs that don't tell a run although there was one: they can't be read, or the path of the
-    /// history is not text.
+    /// The directories and files beside the logs that can't be read, or don't name a history. Other
+    /// histories may exist.
     pub unknown: Vec<PathBuf>,
 }
 
@@ -126,7 +126,7 @@ pub fn last_runs(dirs: &Dirs) -> LastRuns {
         for dir in links {
             match SeenLogs::load(&dir).map(SeenLogs::last_run) {
                 Ok(Some(run)) => last.runs.push(run),
-                // No run was finished.
+                // No run has finished yet.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Ok(None) | Err(_) => last.unknown.push(path_in(&dir)),
             }

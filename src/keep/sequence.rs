@@ -1,7 +1,9 @@
-//! Finds what is new in the logs of a source between which rotation moves rows, or in a single log.
+//! Finds the new lines in the logs of a source between which rotation moves rows, or in a single
+//! log.
 //!
-//! A log has a lineage: the files that were held after earlier runs, oldest first, and the file at its path now. The last
-//! run read one of them up to some byte. What follows there is new; every later file is compared with the one before it.
+//! The lineage of a log consists of the files that earlier runs have held, oldest first, and the
+//! file now at its path. The last run read one of them up to some byte. The bytes after it are new;
+//! every later file is compared with the one before it.
 
 use super::compare::{EachFingerprint, KnownLines, KnownPart, LineComparison, LineRules, compare, fingerprints};
 use super::line_text::id_of;
@@ -16,16 +18,17 @@ use crate::logs::rotation::{MAX_LOG_BYTES, RotationKind};
 use crate::logs::{has_numbered_rows, known};
 use crate::progress::Progress;
 
-/// The longest log, in bytes, that can have grown from nothing without a rotation that nobody saw.
+/// The maximum length of a log, in bytes, that has surely grown from empty without a rotation since
+/// the last run.
 const MAX_UNSEEN_GROWTH: u64 = 400 << 10;
 
-/// The longest archive, in bytes, that surely has not been halved.
+/// The maximum length of an archive, in bytes, that has surely not been halved.
 const MAX_WHOLE_ARCHIVE: u64 = 3 << 20;
 
 /// The `id` of the first row of an activity log.
 const FIRST_ID: u64 = 1;
 
-/// A log as it is now.
+/// The current state of a log.
 pub struct CurrentLog {
     pub id: LogId,
     pub times: &'static [TimeKey],
@@ -34,17 +37,19 @@ pub struct CurrentLog {
     pub latest: Option<WholeLog>,
     /// True if the log exists. Otherwise the content is empty.
     pub exists: bool,
-    /// True if the log is known to be as the last run read it, so that it need not be read.
+    /// True if the log is known to be unchanged since the last run, so that it need not be read.
     pub is_unchanged: bool,
-    /// True if the log is the file that the last run read, or if nothing can have replaced it. The content of another file
-    /// can be that of the last run with rows missing after it: somebody imported them again.
+    /// True if the log is the file that the last run read, or cannot have been replaced. Another
+    /// file may begin with the content of the last run and still lack rows after it, if that
+    /// content was imported again.
     pub is_followed: bool,
 }
 
 impl CurrentLog {
-    /// Returns the digest of the log, and the position after what the last run read if the log still begins with that.
+    /// Returns the digest of the log. If the log still begins with the content that the last run
+    /// read, also returns the position after it.
     fn digest(&self, progress: &dyn Progress) -> Result<(Integrity, Option<u64>)> {
-        let known = integrity(self.latest.unwrap_or_else(nothing));
+        let known = integrity(self.latest.unwrap_or_else(no_content));
         match self.is_unchanged {
             true => Ok((known, Some(known.bytes))),
             false => self.content.digest(Some(known), progress),
@@ -52,11 +57,11 @@ impl CurrentLog {
     }
 }
 
-/// The logs that count as one, as they are now.
+/// A group of logs that are compared as one sequence.
 pub struct LogSequence<'s> {
-    /// Files that were the newest log once, oldest first.
+    /// Files that were once the newest log, oldest first.
     pub held: Vec<LogSnapshot>,
-    /// The number of held files that earlier runs than the last one read.
+    /// The number of held files that runs before the last one have read.
     pub replaced: usize,
     /// The logs that receive the oldest rows of the newest log.
     pub archives: Vec<CurrentLog>,
@@ -78,8 +83,8 @@ pub struct LogChange {
     pub times: &'static [TimeKey],
     /// The new lines.
     pub parts: Vec<LogPart>,
-    /// The relation to earlier segments. The number of rows of the whole log is that of the rows which are not among the new
-    /// lines.
+    /// The relation to earlier segments. Its number of rows of the whole log does not include the
+    /// new lines yet.
     pub follows: Follows,
     /// The number of rows among the new lines that come from held files.
     pub held_rows: u64,
@@ -96,30 +101,31 @@ struct Break {
 /// The findings so far.
 #[derive(Default)]
 struct Found {
-    /// New lines of files that are not at the path any more.
+    /// New lines of files that are no longer at the path.
     held: Vec<LogPart>,
     held_rows: u64,
-    /// The lines of the file that was read last. `None` if the current log continues what the last run read.
+    /// The lines of the held file that was read last. `None` if no held file is newer than what the
+    /// last run read.
     before: Option<KnownLines>,
     cut_off_rows: u64,
     is_altered: bool,
     gap: Option<Break>,
 }
 
-/// The position of the new lines of a file of the lineage.
+/// The position in the lineage where new lines start.
 struct ReadPosition {
-    /// The index of the file. The current log comes after all held ones.
+    /// The index of the file. The current log follows all held ones.
     file: usize,
     byte: u64,
 }
 
-/// Returns a log that the history does not know.
-fn nothing() -> WholeLog {
+/// Returns the state of a log without content.
+fn no_content() -> WholeLog {
     WholeLog { bytes: 0, rows: 0, sha256: Sha256Digest::of(b"") }
 }
 
 impl LogSequence<'_> {
-    /// Compares the logs with what the history has.
+    /// Compares the logs with the history and returns the changes.
     pub fn changes(self) -> Result<Vec<LogChange>> {
         let mut found = Found::default();
         let (whole_live, start) = self.find_start()?;
@@ -134,7 +140,7 @@ impl LogSequence<'_> {
             Some(byte) => self.after_append(byte, &archives, &mut found)?,
             None => self.after_rotation(&archives, &mut found)?,
         };
-        // The log of which a held file is all that is left was read as that file.
+        // If the log was removed, its last held file takes its place.
         let whole_live = match self.last_held_of_removed() {
             Some(held) => held.digest(None, self.progress)?.0,
             None => whole_live,
@@ -152,9 +158,10 @@ impl LogSequence<'_> {
         LineRules { keys, fingerprinter: self.fingerprinter, may_race }
     }
 
-    /// Finds the file that the last run read, and the end of what it read. Also returns the digest of the current log.
+    /// Finds the file that the last run read, and the position up to which it was read. Also
+    /// returns the digest of the current log.
     fn find_start(&self) -> Result<(Integrity, Option<ReadPosition>)> {
-        let known = integrity(self.live.latest.unwrap_or_else(nothing));
+        let known = integrity(self.live.latest.unwrap_or_else(no_content));
         for (file, held) in self.held.iter().enumerate().skip(self.replaced) {
             if let (_, Some(byte)) = held.digest(Some(known), self.progress)? {
                 let (whole, _) = self.live.content.digest(None, self.progress)?;
@@ -169,7 +176,8 @@ impl LogSequence<'_> {
     fn read_held(&self, start: Option<&ReadPosition>, found: &mut Found) -> Result<()> {
         for (file, held) in self.held.iter().enumerate() {
             match start {
-                // The run that read a later file has read this one, but perhaps not the last rows that were appended.
+                // The run that read a later file has read this one too, except perhaps for the last
+                // rows that were appended.
                 start if file < self.replaced || start.is_some_and(|start| file < start.file) => {
                     let compared = self.compare(&KnownLines::default(), &[held.from(0)], 0, found)?;
                     found.add_held(held, &compared);
@@ -185,7 +193,7 @@ impl LogSequence<'_> {
                     let (known, length) = self.before(0, found)?;
                     let now = [held.from(0)];
                     let compared = self.compare(&known, &now, length, found)?;
-                    self.note_break(&known, &now, &compared, found)?;
+                    self.record_break(&known, &now, &compared, found)?;
                     found.add_held(held, &compared);
                     let fresh_rows = compared.new_rows.iter().sum();
                     found.before = Some(KnownLines { parts: now.map(KnownPart::Text).to_vec(), fresh_rows });
@@ -195,10 +203,11 @@ impl LogSequence<'_> {
         Ok(())
     }
 
-    /// Returns the lines that the log had before, with the length of its file in bytes: those of the file that was read
-    /// last, or else what the history has recorded. `older_rows` are in front of the log's own.
+    /// Returns the earlier lines of the log, and the length of their file in bytes. They are those
+    /// of the held file that was read last, or otherwise those that the history has recorded.
+    /// `older_rows` more rows precede the log's own.
     fn before(&self, older_rows: u64, found: &Found) -> Result<(KnownLines, u64)> {
-        let latest = self.live.latest.unwrap_or_else(nothing);
+        let latest = self.live.latest.unwrap_or_else(no_content);
         let recorded = |rows| self.recorded.map_or_else(|| Ok(Vec::new()), |recorded| recorded.last_rows(rows));
         match &found.before {
             Some(known) if older_rows == 0 => Ok((known.clone(), length(&known.parts))),
@@ -225,8 +234,9 @@ impl LogSequence<'_> {
         compare(known, now, self.rules(length), history)
     }
 
-    /// Notes what a comparison with the lines before says about the sequence.
-    fn note_break(
+    /// Records the removed rows, alterations and gap that a comparison with earlier lines has
+    /// found.
+    fn record_break(
         &self,
         known: &KnownLines,
         now: &[LogPart],
@@ -246,7 +256,8 @@ impl LogSequence<'_> {
         Ok(())
     }
 
-    /// Returns the new lines of the archives and of the log, which still begins with the lines that the last run read.
+    /// Returns the new lines of the archives and of the log, which still begins with the lines that
+    /// the last run read.
     fn after_append(
         &self,
         byte: u64,
@@ -254,14 +265,14 @@ impl LogSequence<'_> {
         found: &mut Found,
     ) -> Result<Vec<NewLines>> {
         let live = self.live.content.from(byte);
-        let latest = self.live.latest.unwrap_or_else(nothing);
-        // A log that is new since the last run is treated as one that was empty then.
-        let was_looked_at = self.is_known() || self.recorded.is_some() && known(self.live.id.source.as_str()).is_some();
+        let latest = self.live.latest.unwrap_or_else(no_content);
+        // A log that is new since the last run counts as empty at that time.
+        let was_checked = self.is_known() || self.recorded.is_some() && known(self.live.id.source.as_str()).is_some();
         let is_doubtful = self.is_known()
             && known(self.live.id.source.as_str()).is_some()
             && !self.live.is_followed
             && live.bytes.end - live.bytes.start > MAX_UNSEEN_GROWTH;
-        if latest.bytes == 0 && was_looked_at && self.may_have_lost_rows(archives)? || is_doubtful {
+        if latest.bytes == 0 && was_checked && self.may_have_lost_rows(archives)? || is_doubtful {
             found.gap = Some(Break {
                 after_row: self.rows_before,
                 after_time: None,
@@ -272,7 +283,7 @@ impl LogSequence<'_> {
         let mut changed = Vec::new();
         for (archive, (_, start)) in self.archives.iter().zip(archives) {
             let rest = archive.content.from(start.unwrap_or_default());
-            let old_rows = start.map_or(0, |_| archive.latest.unwrap_or_else(nothing).rows);
+            let old_rows = start.map_or(0, |_| archive.latest.unwrap_or_else(no_content).rows);
             changed.push(match self.is_known() && !rest.is_empty() {
                 true => {
                     let compared = self.compare(&KnownLines::default(), std::slice::from_ref(&rest), 0, found)?;
@@ -295,12 +306,12 @@ impl LogSequence<'_> {
         Ok(changed)
     }
 
-    /// Returns the newest held file of a log that does not exist any more.
+    /// Returns the newest held file of a log that no longer exists.
     fn last_held_of_removed(&self) -> Option<&LogSnapshot> {
         self.held.last().filter(|_| !self.live.exists)
     }
 
-    /// Returns true if rotation may have removed rows of a log that was empty when the last run looked.
+    /// Returns true if rotation may have removed rows of a log that was empty at the last run.
     fn may_have_lost_rows(&self, archives: &[(Integrity, Option<u64>)]) -> Result<bool> {
         let source = known(self.live.id.source.as_str());
         if source.is_some_and(|source| source.rotation == RotationKind::Archives) {
@@ -317,13 +328,14 @@ impl LogSequence<'_> {
         Ok(self.live.content.length() > MAX_UNSEEN_GROWTH && first_id != Some(FIRST_ID))
     }
 
-    /// Returns the new lines of the archives and of the log, which is another file than the last run read, or changed.
+    /// Returns the new lines of the archives and of the log, which is not the file that the last
+    /// run read, or has changed.
     fn after_rotation(&self, archives: &[(Integrity, Option<u64>)], found: &mut Found) -> Result<Vec<NewLines>> {
         let mut now = Vec::new();
         let mut known_rows = Vec::new();
         let mut older_rows = 0;
         for (archive, (_, start)) in self.archives.iter().zip(archives) {
-            let latest = archive.latest.unwrap_or_else(nothing);
+            let latest = archive.latest.unwrap_or_else(no_content);
             now.push(archive.content.from(start.unwrap_or_default()));
             known_rows.push(start.map_or(0, |_| latest.rows));
             older_rows += if start.is_none() { latest.rows } else { 0 };
@@ -332,7 +344,7 @@ impl LogSequence<'_> {
         known_rows.push(0);
         let (known, length) = self.before(older_rows, found)?;
         let compared = self.compare(&known, &now, length, found)?;
-        self.note_break(&known, &now, &compared, found)?;
+        self.record_break(&known, &now, &compared, found)?;
         let new_lines = |(log, part): (usize, &LogPart)| NewLines {
             parts: select(part, &compared.new[log]),
             known_rows: known_rows[log] + compared.known_rows[log],
@@ -350,7 +362,8 @@ impl LogSequence<'_> {
     ) -> Vec<LogChange> {
         let (is_known, rows_before) = (self.is_known(), self.rows_before);
         let archive_changes = changed.iter().take(archives.len()).any(|new| !is_empty(&new.parts));
-        // Rows that are newer than rows of the archive would be in the archive by now.
+        // The rows of held files precede the new rows of the archive, if it has any, or else those
+        // of the newest log.
         let holder = if archive_changes { archives.len().saturating_sub(1) } else { archives.len() };
         let wholes = archives.into_iter().map(|(whole, _)| whole).chain([whole_live]);
         let (live_index, mut found) = (self.archives.len(), found);
@@ -443,7 +456,7 @@ fn is_empty(parts: &[LogPart]) -> bool {
     parts.iter().all(LogPart::is_empty)
 }
 
-/// Returns the length of the lines in bytes. It is 0 for lines that were only noted.
+/// Returns the length of the lines in bytes. Noted lines count as 0.
 fn length(parts: &[KnownPart]) -> u64 {
     let lengths = parts.iter().map(|part| match part {
         KnownPart::Text(part) => part.bytes.end - part.bytes.start,

@@ -8,14 +8,14 @@ use tempfile::SpooledTempFile;
 use crate::error::{Error, IoAction, Result};
 use crate::restore::LogWriter;
 
-/// The number of bytes that are kept in memory.
+/// The maximum size of a temporary file that is kept in memory.
 const IN_MEMORY_BYTES: usize = 1 << 20;
 
 /// A temporary file in a directory, to which a log is written.
 pub struct TemporaryLog<'d> {
     file: SpooledTempFile,
     dir: &'d Path,
-    /// True to end the last line with a line feed if the log does not.
+    /// True to add a line feed if the last line lacks it.
     ends_last_line: bool,
     last: Option<u8>,
 }
@@ -26,12 +26,12 @@ pub fn temporary_file(dir: &Path) -> SpooledTempFile {
 }
 
 impl<'d> TemporaryLog<'d> {
-    /// Writes the log as it is to a file in `dir`.
+    /// Writes the log unchanged to a file in `dir`.
     pub fn new(dir: &'d Path) -> Self {
         Self { file: temporary_file(dir), dir, ends_last_line: false, last: None }
     }
 
-    /// Appends the log to `file`, and ends its last line.
+    /// Appends the log to `file`, and terminates its last line.
     pub fn appended_to(file: SpooledTempFile, dir: &'d Path) -> Self {
         Self { file, dir, ends_last_line: true, last: None }
     }

@@ -1,13 +1,14 @@
 //! Merges bundles and histories into one bundle.
 //!
-//! Rows that inputs share are kept once, by the rules of import: every distinct line is in the result as often as in the
-//! input that has it most often. The logs of a source between which rotation moves rows are one sequence, and the last
-//! row about a run is the one with the latest end. A history's log is the rows of all its segments, one after the other.
+//! Rows that inputs share are kept once, by the rules of import: every distinct line is in the
+//! result as often as in the input that has it most often. The logs of a source between which
+//! rotation moves rows are merged as one sequence, and the row with the latest end is the last one
+//! about its run. The log of a history consists of the rows of all segments, in order.
 //!
-//! The inputs are merged in the order of their export times, whatever the order in which they are named: the same inputs
-//! give the same bytes. Two neighbours are merged at a time, then the results, so that a row is written about as often
-//! as the number of inputs has binary digits. The logs are in unnamed temporary files; the lines of one log of two
-//! inputs are compared in about 30 bytes of memory each.
+//! The inputs are merged in the order of their export times, not of the arguments, so the same
+//! inputs give the same bytes. Neighbours are merged in pairs, then the results are, so each row is
+//! written about log2(inputs) times. The logs are kept in unnamed temporary files. Comparing a log
+//! of two inputs takes about 30 bytes of memory per line.
 
 mod order;
 mod redacted;
@@ -35,8 +36,8 @@ use crate::util::ordered_pool::available_cores;
 use order::{BundleSequence, in_order};
 use redacted::{check_redacted, merged_redaction};
 
-/// Options for a merge. The same inputs and options give the same bytes, unless encrypted, regardless of the number of
-/// threads and of the order of the inputs.
+/// Options for a merge. The same inputs and options give the same bytes, unless encrypted,
+/// regardless of the number of threads and the order of the inputs.
 #[derive(Debug, Clone)]
 #[must_use]
 #[non_exhaustive]
@@ -45,7 +46,7 @@ pub struct MergeOptions {
     pub generator: String,
     /// The sources to merge; empty means all.
     pub sources: Vec<String>,
-    /// The user's name for the machine, for the manifest.
+    /// The label of the machine, for the manifest.
     pub label: Option<Label>,
     /// The compression level.
     pub level: Level,
@@ -67,7 +68,7 @@ impl MergeOptions {
         Self { sources: sources.into_iter().map(Into::into).collect(), ..self }
     }
 
-    /// Sets the user's name for the machine.
+    /// Sets the label of the machine.
     pub fn label(self, label: Label) -> Self {
         Self { label: Some(label), ..self }
     }
@@ -82,7 +83,7 @@ impl MergeOptions {
         Self { threads, ..self }
     }
 
-    /// Sets what encrypts the bundle, if anything.
+    /// Sets the sealer that encrypts the bundle, or none.
     pub fn sealer(self, sealer: impl Into<Option<Sealer>>) -> Self {
         Self { sealer: sealer.into(), ..self }
     }
@@ -98,20 +99,20 @@ pub struct MergeReport {
     pub manifest: Manifest,
     /// Its size in bytes.
     pub bundle_bytes: u64,
-    /// The inputs, in the order in which they were named.
+    /// The inputs, in the given order.
     pub inputs: Vec<InputSummary>,
 }
 
 impl MergeReport {
-    /// Returns the number of rows of all inputs together.
+    /// Returns the total number of rows of all inputs that were read.
     #[must_use]
     pub fn rows_read(&self) -> u64 {
         self.inputs.iter().filter(|input| !input.is_duplicate).map(|input| input.rows).sum()
     }
 }
 
-/// Merges `inputs` into one bundle at `target`, mode 0600. It publishes a complete, verified bundle or nothing.
-/// Temporary files are in the target's directory.
+/// Merges `inputs` into one bundle at `target`, with mode 0600. Publishes a complete, verified
+/// bundle or nothing. Temporary files are in the target's directory.
 ///
 /// ```
 /// use patchwork_traces::input::TraceInput;
@@ -131,8 +132,9 @@ impl MergeReport {
 /// ```
 ///
 /// # Errors
-/// If there is no input, an input is damaged or has none of the wanted sources, a log has too many lines, redacted inputs do
-/// not belong together, or the target or a temporary file cannot be written. Nothing is published in these cases.
+/// If there is no input, an input is damaged or has none of the wanted sources, a log has too many
+/// lines, redacted inputs do not belong together, or the target or a temporary file cannot be
+/// written. Nothing is published in these cases.
 pub fn merge_to_file(
     inputs: Vec<TraceInput<'_>>,
     options: &MergeOptions,
@@ -143,8 +145,8 @@ pub fn merge_to_file(
     merged.finish(|packed, options, provenance| publish(packed, options, provenance, target, progress))
 }
 
-/// Merges `inputs` into one bundle, and writes it to `out`, which errors call `out_name`, once it was verified. Temporary
-/// files are in `work_dir`.
+/// Merges `inputs` into one bundle, verifies it and then writes it to `out`. Errors refer to `out`
+/// as `out_name`. Temporary files are in `work_dir`.
 ///
 /// # Errors
 /// As [`merge_to_file`]. If `out` fails, a part of the bundle may have been written.
@@ -195,8 +197,8 @@ impl MergedLogs {
         Ok(Self { packed, provenance, options: write, inputs })
     }
 
-    /// Writes the bundle to an unnamed file in the directory for temporary files. It is not verified: whoever reads it does
-    /// that.
+    /// Writes the bundle to an unnamed file in the directory for temporary files, without verifying
+    /// it.
     pub(crate) fn into_temporary(self, progress: &dyn Progress) -> Result<(std::fs::File, MergeReport)> {
         let mut temporary = None;
         let report = self.finish(|packed, options, provenance| {
@@ -208,7 +210,7 @@ impl MergedLogs {
         Ok((file, report))
     }
 
-    /// Writes the bundle by `write`.
+    /// Writes the bundle with `write` and returns the report.
     pub(crate) fn finish(
         self,
         write: impl FnOnce(SpooledBundle, &WriteOptions, Provenance) -> Result<WrittenBundle>,
@@ -219,7 +221,7 @@ impl MergedLogs {
     }
 }
 
-/// Checks that an input has a log of each wanted source.
+/// Checks that each wanted source has a log in some input.
 pub(crate) fn check_sources(inputs: &[TraceInput<'_>], wanted: &[String]) -> Result<()> {
     let known: BTreeSet<_> = inputs.iter().flat_map(TraceInput::sources).collect();
     let Some(unknown) = wanted.iter().find(|source| !known.contains(source.as_str())) else { return Ok(()) };
@@ -231,7 +233,8 @@ pub(crate) fn check_sources(inputs: &[TraceInput<'_>], wanted: &[String]) -> Res
     })
 }
 
-/// Merges sequences of bundles pairwise: two neighbours that were merged equally often become one.
+/// Merges sequences of bundles pairwise: neighbours are joined once both are the result of equally
+/// many rounds.
 fn merge_all(
     sequences: Vec<BundleSequence<'_>>,
     sources: &[String],
@@ -261,7 +264,7 @@ fn merge_all(
     all.check_places().map(|()| all)
 }
 
-/// Compresses logs.
+/// Compresses the merged logs.
 pub(crate) fn pack(logs: &LogSet, options: &WriteOptions, progress: &dyn Progress) -> Result<SpooledBundle> {
     progress.stage(Stage::Merging);
     progress.start(Some(logs.logs().map(|(_, log)| log.content.bytes()).sum()));

@@ -1,4 +1,4 @@
-//! Puts the inputs of a merge in order: the result must not depend on the order in which they are named.
+//! Sorts the inputs of a merge, so that the result does not depend on the order of the arguments.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -8,22 +8,23 @@ use crate::error::{Error, ErrorKind, HistoryFault, Result};
 use crate::format::Timestamp;
 use crate::input::{InputPart, InputSummary, TraceInput};
 
-/// Bundles whose rows follow each other: a single bundle, the segments of a history, or some of them.
+/// Bundles whose rows are consecutive: a single bundle, or some or all segments of a history.
 pub struct BundleSequence<'r> {
     name: String,
     pub parts: Vec<InputPart<'r>>,
 }
 
 impl BundleSequence<'_> {
-    /// Sequences are merged in the order of their latest export. The digest decides between equal ones.
+    /// Returns the sort key of the sequence: its latest export time, and the digest to break ties.
     fn rank(&self) -> Option<(Timestamp, BundleDigest)> {
         self.parts.iter().map(|part| (part.exported_at, part.digest)).max()
     }
 }
 
-/// Returns the distinct inputs in the order in which they are merged, and a report on each input.
+/// Returns the distinct inputs in the order of the merge, and a summary of each input in the given
+/// order.
 ///
-/// Segments of one history that were named one by one are one sequence.
+/// Individual segments of the same history form one sequence.
 ///
 /// # Errors
 /// [`HistoryFault::Duplicate`] if two different segments have the same number.

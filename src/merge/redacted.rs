@@ -1,4 +1,4 @@
-//! Redacted bundles among the inputs of a merge.
+//! Checks and combines the redactions of the inputs of a merge.
 
 use std::collections::HashSet;
 
@@ -8,9 +8,9 @@ use crate::format::limits::{MAX_COUNT, MAX_REDACTION_ITEMS};
 use crate::format::{Derivation, Redaction};
 use crate::input::{InputPart, TraceInput};
 
-/// Returns an error if an input is redacted and another one is not, or is in another way. Rows of the one can be changed
-/// copies of rows of the other, and would stand beside them; and a name can stand for a value in the one, and for another
-/// value in the other.
+/// Fails if some inputs are redacted and others are not, or if their redactions do not belong
+/// together. Otherwise the result could have both a row and its redacted copy, or a name that
+/// stands for two different values.
 pub fn check_redacted(inputs: &[TraceInput<'_>]) -> Result<()> {
     let Some(first) = inputs.iter().find(|input| input.is_redacted()) else { return Ok(()) };
     if !inputs.iter().all(TraceInput::is_redacted) {
@@ -28,20 +28,21 @@ pub fn check_redacted(inputs: &[TraceInput<'_>]) -> Result<()> {
     }
 }
 
-/// Returns true if equal values have equal names in two redacted bundles, and no others have. So it is with one key, and in
-/// parts of one redacted bundle.
+/// Returns true if every name stands for the same value in two redacted bundles. That is the case
+/// if both were redacted with the same key, or are parts of one redacted bundle.
 fn belong_together(one: &InputPart<'_>, other: &InputPart<'_>) -> bool {
     let way = |part: &InputPart<'_>| part.redaction.as_ref().map(|redaction| options_of(redaction.clone()));
     let has_key = one.redaction.as_ref().is_some_and(|redaction| redaction.key_id.is_some());
     way(one) == way(other) && (has_key || redacted_bundles(one) == redacted_bundles(other))
 }
 
-/// Returns a record without the sources that were taken, and the numbers.
+/// Returns the redaction without its sources and counts.
 fn options_of(redaction: Redaction) -> Redaction {
     Redaction { sources: Vec::new(), replaced: 0, lines: 0, ..redaction }
 }
 
-/// Returns the digest of a redacted bundle, or of those that it was made of later.
+/// Returns the digest of a redacted bundle, or the digests of the redacted bundles that it was
+/// derived from.
 fn redacted_bundles(part: &InputPart<'_>) -> Vec<BundleDigest> {
     match &part.derived_from {
         Some(from) if from.how != Derivation::Redacted => from.bundles.clone(),
@@ -49,7 +50,7 @@ fn redacted_bundles(part: &InputPart<'_>) -> Vec<BundleDigest> {
     }
 }
 
-/// Returns how the inputs were redacted, and how much was replaced in all of them.
+/// Returns the redaction of the inputs, with the total counts of all.
 pub fn merged_redaction(inputs: &[TraceInput<'_>]) -> Option<Redaction> {
     let mut known = HashSet::new();
     let parts = inputs.iter().flat_map(TraceInput::parts).filter(|part| known.insert(part.digest));

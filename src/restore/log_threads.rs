@@ -1,4 +1,5 @@
-//! Restores each log of a bundle on a thread of its own, so that several are assembled and hashed concurrently.
+//! Restores each log of a bundle on a thread of its own, so that several are assembled and hashed
+//! concurrently.
 
 use std::collections::VecDeque;
 use std::thread::{self, Scope, ScopedJoinHandle};
@@ -31,7 +32,7 @@ pub struct LogThreads<'scope, 'env, 's, S: LogSink> {
     scope: &'scope Scope<'scope, 'env>,
     manifest: &'env Manifest,
     sink: &'s mut S,
-    /// The files that have not been started, in order.
+    /// The files that have not begun, in order.
     pending: VecDeque<usize>,
     open: Vec<RunningLog<'scope, S>>,
     /// Logs whose rows have all been queued, oldest first.
@@ -54,7 +55,8 @@ where
     S::Writer: 'scope,
     WriterResult<S>: 'scope,
 {
-    /// Prepares to restore the files `wanted`, which are indices in the manifest in ascending order.
+    /// Prepares to restore the files `wanted`, which are indices in the manifest in ascending
+    /// order.
     pub fn start(
         scope: &'scope Scope<'scope, 'env>,
         manifest: &'env Manifest,
@@ -69,12 +71,12 @@ where
         let RowBatch { file, rows, is_last } = batch;
         self.begin_up_to(file)?;
         let Some(at) = self.open.iter().position(|log| log.file == file) else {
-            // A closed file does not accept more rows.
+            // A log that was closed accepts no more rows.
             let file = &self.manifest.files[file];
             let (source, name) = (file.source.to_string(), file.relative_path.to_string());
             return Err(ErrorKind::Row(RowFault::WrongFile { source, file: Some(name) }).into());
         };
-        // If the queue is closed, the thread has failed. Joining it returns its error.
+        // Sending fails only if the thread has failed. Joining it returns its error.
         let has_failed = self.open[at].batches.send(Some(rows)).is_err();
         if has_failed || is_last {
             let log = self.open.remove(at);
@@ -86,7 +88,7 @@ where
         }
     }
 
-    /// Starts the files up to and including `file`. Those before it have no rows.
+    /// Begins all pending files up to and including `file`. Those before `file` have no rows.
     fn begin_up_to(&mut self, file: usize) -> Result<()> {
         while let Some(&next) = self.pending.front()
             && next <= file
@@ -103,7 +105,7 @@ where
         Ok(())
     }
 
-    /// Starts and completes a log without rows.
+    /// Begins and completes a log without rows.
     fn run_empty(&mut self, file: usize) -> Result<()> {
         let done = self.log_thread(file)?.finish()?;
         self.end(file, done)
@@ -130,7 +132,7 @@ where
 
     /// Tells the log's thread that no more rows follow.
     fn close(&mut self, log: RunningLog<'scope, S>) -> Result<()> {
-        // As above: if the thread has failed, joining it returns its error.
+        // As in `take`: if the thread has failed, joining it returns its error.
         let _ = log.batches.send(None);
         self.closed.push_back(log);
         self.finish_closed(2 * LOGS_AT_ONCE)
@@ -148,7 +150,7 @@ where
         Ok(())
     }
 
-    /// Completes all logs, including those without rows that were not started yet.
+    /// Completes all logs, including pending ones, which have no rows.
     pub fn finish(mut self) -> Result<()> {
         for log in std::mem::take(&mut self.open) {
             self.close(log)?;
@@ -168,8 +170,8 @@ struct LogThread<'m, W> {
 }
 
 impl<W: LogWriter> LogThread<'_, W> {
-    /// Restores rows until the end marker arrives. Returns `None` if the queue closes before, because the operation
-    /// failed.
+    /// Restores rows until the end marker arrives. Returns `None` if the queue closes first,
+    /// because the operation failed.
     fn run(mut self, batches: &Receiver<Option<RowLines>>) -> Result<Option<W::Done>> {
         for rows in batches {
             match rows {

@@ -56,14 +56,15 @@ pub trait LogSink {
     /// The writer of one log.
     type Writer: LogWriter;
 
-    /// Begins the manifest's file `index` (from 0). Files begin in manifest order, but a file may begin before the
-    /// previous one ends.
+    /// Begins the manifest's file `index` (from 0). Files begin in manifest order, but a file may
+    /// begin before the previous one ends.
     ///
     /// # Errors
     /// Any error stops the restore.
     fn begin(&mut self, index: usize, file: &ManifestFile) -> Result<Self::Writer>;
 
-    /// Ends a complete log. `done` is the result of its writer. Logs may end in another order than they began.
+    /// Ends a complete log. `done` is the result of its writer. Logs may end in another order than
+    /// they began.
     ///
     /// # Errors
     /// Any error stops the restore.

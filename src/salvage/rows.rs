@@ -6,7 +6,7 @@ use super::chunk_lookup::ChunkLookup;
 use super::find_block;
 use super::lines::{LineFault, PartLines, ReadPart, RemainingLines, RowFile, RowRun, UnreadText};
 use super::part::Part;
-use crate::buffers::{Buffers, MAX_ROOM};
+use crate::buffers::{Buffers, MAX_BUFFER_CAPACITY};
 use crate::bundle::{ChunkRef, FileIndex};
 use crate::container::Holes;
 use crate::digest::Crc32;
@@ -87,7 +87,7 @@ impl ScanContext<'_> {
         let mut memory = Vec::new();
         move |part| {
             let read = self.read(part, &mut memory);
-            memory.shrink_to(MAX_ROOM);
+            memory.shrink_to(MAX_BUFFER_CAPACITY);
             read
         }
     }

@@ -1,8 +1,8 @@
 //! Writes a file that appears at its target path either complete or not at all.
 //!
-//! The content is written to a temporary file beside the target. Only [`AtomicFile::finish`] makes it appear at
-//! the target. The system locks the temporary file for as long as this program lives, so that later runs recognise
-//! the leftovers of a killed one.
+//! The content is written to a temporary file beside the target. Only [`AtomicFile::finish`] makes
+//! it appear at the target. The temporary file stays locked while this process runs, so that later
+//! runs can tell the leftovers of a killed process from files in use.
 
 use std::ffi::OsStr;
 use std::fs::TryLockError;
@@ -23,7 +23,7 @@ use crate::util::regular_file;
 pub struct TargetOptions {
     /// True if an existing file may be replaced.
     pub replace: bool,
-    /// True if the directory of the file, and its parents, may be created when they are missing.
+    /// True if missing parent directories may be created.
     pub create_dirs: bool,
 }
 
@@ -59,9 +59,10 @@ impl OutputTarget {
     ///
     /// # Errors
     /// [`ErrorKind::TargetIsDirectory`], [`ErrorKind::TargetExists`] unless it may be replaced,
-    /// [`ErrorKind::NoTargetDirectory`] unless its directory may be created, and [`ErrorKind::TargetIsLog`],
-    /// with any options, for a path that has the name of a log or leads to one, in any directory. This
-    /// includes the names of a log's lock, backups and temporary files.
+    /// [`ErrorKind::NoTargetDirectory`] unless its directory may be created, and
+    /// [`ErrorKind::TargetIsLog`], with any options, for a path that has the name of a log or leads
+    /// to one, in any directory. The names of a log's lock, backups and temporary files are refused
+    /// too.
     pub fn resolve(path: impl AsRef<Path>, options: TargetOptions) -> Result<Self> {
         let path = path.as_ref();
         let TargetOptions { replace, create_dirs } = options;
@@ -91,10 +92,10 @@ impl OutputTarget {
         }
     }
 
-    /// Writes a short file at once.
+    /// Writes a short file in one step.
     ///
     /// # Errors
-    /// If it cannot be written; then a file of the target does not exist, or is the one before.
+    /// If it cannot be written. A target that is a file is then unchanged.
     pub(crate) fn write(&self, content: &[u8]) -> Result<()> {
         match self {
             Self::Stream(path) => fs::OpenOptions::new()
@@ -110,14 +111,15 @@ impl OutputTarget {
         }
     }
 
-    /// Returns the path that was named.
+    /// Returns the path of the target.
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::File { path, .. } | Self::Stream(path) => path,
         }
     }
 
-    /// Returns a directory for intermediate files. It exists, and is on the target's disk if the target is a file.
+    /// Returns a directory for intermediate files. It exists, and is on the target's disk if the
+    /// target is a file.
     #[must_use]
     pub fn work_dir(&self) -> PathBuf {
         match self {
@@ -131,8 +133,8 @@ impl OutputTarget {
     }
 }
 
-/// A file that has not appeared at its target yet. If dropped before [`finish`](Self::finish), it leaves nothing
-/// behind.
+/// A file that has not appeared at its target yet. If dropped before [`finish`](Self::finish), it
+/// leaves nothing behind.
 #[derive(Debug)]
 pub struct AtomicFile {
     temporary: NamedTempFile,
@@ -142,12 +144,12 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Starts the file for `target`, with mode 0600. Creates the directories that it needs, with mode 0700, if
-    /// `options` allow it. Removes the temporary files that killed programs left there.
+    /// Starts the file for `target`, with mode 0600. Creates missing directories, with mode 0700,
+    /// if `options` allow it. Removes temporary files that killed processes left in the directory.
     ///
     /// # Errors
-    /// [`ErrorKind::NoTargetDirectory`] unless the directory may be created, and if a directory or the temporary
-    /// file cannot be created.
+    /// [`ErrorKind::NoTargetDirectory`] unless the directory may be created, and if a directory or
+    /// the temporary file cannot be created.
     pub fn create(target: &Path, options: TargetOptions) -> Result<Self> {
         let dir = parent_dir(target);
         let created_dirs = match options.create_dirs {
@@ -170,7 +172,8 @@ impl AtomicFile {
         self.temporary.reopen().map_err(|error| Error::io(IoAction::Open, &self.target, error))
     }
 
-    /// Moves the file to its target, which must be replaceable. A power cut can undo that, or leave an empty file.
+    /// Moves the file to its target, which must be replaceable. A power failure can undo the move
+    /// or leave an empty file.
     ///
     /// # Errors
     /// If it cannot be moved.
@@ -182,12 +185,12 @@ impl AtomicFile {
     /// Syncs the file, moves it to its target and syncs the directory.
     ///
     /// # Errors
-    /// If any of that fails. [`ErrorKind::TargetExists`] if a file that may not be replaced has appeared at the
-    /// target meanwhile. [`ErrorKind::DirectorySyncFailed`] if the file has appeared, but the directory could not
-    /// be synced.
+    /// If a step fails. [`ErrorKind::TargetExists`] if a file that may not be replaced has appeared
+    /// at the target meanwhile. [`ErrorKind::DirectorySyncFailed`] if the file has appeared, but
+    /// the directory could not be synced.
     pub fn finish(self) -> Result<()> {
-        // On failure the file must go before the directories created for it. Drop order is the reverse of this
-        // order.
+        // On failure, the temporary file must be removed before the directories created for it.
+        // These variables are dropped in reverse order.
         let Self { created_dirs, target, options, temporary } = self;
         temporary.as_file().sync_all().map_err(|error| Error::io(IoAction::Write, &target, error))?;
         let moved = if options.replace { temporary.persist(&target) } else { temporary.persist_noclobber(&target) };
@@ -218,7 +221,7 @@ fn check_dir(dir: &Path) -> Result<()> {
     }
 }
 
-/// The prefix of the name of each temporary file. The suffix is [`TEMPORARY_SUFFIX`].
+/// The prefix of the name of every temporary file; its suffix is [`TEMPORARY_SUFFIX`].
 const TEMPORARY_PREFIX: &str = ".patchwork-traces-";
 
 const TEMPORARY_SUFFIX: &str = ".part";
@@ -231,22 +234,23 @@ pub fn parent_dir(file: &Path) -> &Path {
 pub fn create_temporary_in(dir: &Path) -> io::Result<NamedTempFile> {
     loop {
         let temporary = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).suffix(TEMPORARY_SUFFIX).tempfile_in(dir)?;
-        // On a system without such locks, other programs can't lock it either, so they don't remove it.
+        // On a system without file locks, other processes can't lock it either, so they don't
+        // remove it.
         let lock = temporary.as_file().try_lock();
-        // Otherwise another process took it for a leftover before it was locked.
+        // Otherwise another process has taken the still unlocked file for a leftover. Try again.
         if !matches!(lock, Err(TryLockError::WouldBlock)) && temporary.path().exists() {
             return Ok(temporary);
         }
     }
 }
 
-/// Removes the temporary files that killed programs left in `dir`, and returns their paths. Files that cannot be
-/// removed remain for the next time.
+/// Removes the temporary files that killed processes left in `dir`, and returns their paths. A file
+/// that cannot be removed is left for the next run.
 pub fn remove_stale_files(dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let ours = entries.flatten().filter(|entry| is_temporary(&entry.file_name())).map(|entry| entry.path());
     let files = ours.filter(|path| path.symlink_metadata().is_ok_and(|existing| existing.is_file()));
-    // If a FIFO replaces the file meanwhile, it is refused without waiting for its other end.
+    // If a FIFO has replaced the file meanwhile, the open fails instead of blocking.
     let is_stale = |path: &PathBuf| regular_file::open_no_follow(path).is_ok_and(|left| left.file().try_lock().is_ok());
     files.filter(|path| is_stale(path) && fs::remove_file(path).is_ok()).collect()
 }
@@ -266,7 +270,7 @@ impl Write for AtomicFile {
     }
 }
 
-/// Makes the new name of `file` survive a power cut.
+/// Syncs the directory of `file`, so that a new name survives a power failure.
 #[cfg(unix)]
 pub fn sync_dir(file: &Path) -> Result<()> {
     let dir = parent_dir(file);
@@ -282,7 +286,8 @@ pub fn sync_dir(_: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Directories that were created for a file. They are removed again if it never appears.
+/// Directories that were created for a file. Dropping this removes them, unless they are
+/// [kept](Self::keep).
 #[derive(Debug, Default)]
 pub struct CreatedDirs(Vec<PathBuf>);
 
@@ -316,7 +321,7 @@ impl CreatedDirs {
         self.0.iter().map(PathBuf::as_path)
     }
 
-    /// Makes their names survive a power cut.
+    /// Syncs the parents of all directories, so that their names survive a power failure.
     pub fn sync(&self) -> Result<()> {
         self.0.iter().try_for_each(|dir| sync_dir(dir))
     }
@@ -329,7 +334,7 @@ impl CreatedDirs {
 impl Drop for CreatedDirs {
     fn drop(&mut self) {
         for dir in self.0.iter().rev() {
-            // A directory that can't be removed is not empty any more, so it is in use.
+            // A directory that can't be removed is no longer empty, so it is in use.
             let _ = fs::remove_dir(dir);
         }
     }

@@ -4,7 +4,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use crate::progress::{Cancellation, Progress};
 
-/// An input or output that fails once the operation is cancelled. Every long loop of an operation uses one.
+/// An input or output that fails once the operation is cancelled. Every long loop of an operation
+/// uses one.
 pub struct CancellableIo<'p, T> {
     inner: T,
     cancellation: Cancellation,

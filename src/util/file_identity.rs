@@ -1,4 +1,4 @@
-//! Tells whether two observations saw the same file.
+//! Tells whether two paths or two observations refer to the same file.
 
 use std::fs::Metadata;
 use std::path::Path;
@@ -9,23 +9,24 @@ use serde::{Deserialize, Serialize};
 
 /// Returns true if two metadata reads of a path saw the same file.
 ///
-/// A system may reuse the inode number of a removed file at once, so the answer is certain only while one of the
-/// two files is held open. Otherwise the creation time tells them apart, where the file system has one.
+/// A system may reuse the inode number of a removed file immediately, so the answer is certain only
+/// while one of the two files is held open. Otherwise the creation time tells two files apart, on
+/// file systems that record it.
 #[cfg(unix)]
 pub fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     (a.dev(), a.ino()) == (b.dev(), b.ino()) && a.created().ok() == b.created().ok()
 }
 
-/// Other systems compare the creation time, which two files have in common that were created at the same moment: this can only
-/// tell that a path has another file now.
+/// Returns false if two metadata reads of a path saw different files. Two files that were created
+/// at the same moment are not told apart.
 #[cfg(not(unix))]
 pub fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
     a.created().ok() == b.created().ok()
 }
 
-/// Returns true if two metadata reads of a path saw the same file in the same state: nothing was written to it in
-/// between, as far as its length and timestamps tell.
+/// Returns true if two metadata reads of a path saw the same file in the same state: its length and
+/// timestamps are equal.
 pub fn is_unchanged(a: &Metadata, b: &Metadata) -> bool {
     is_same_file(a, b)
         && a.len() == b.len()
@@ -33,7 +34,7 @@ pub fn is_unchanged(a: &Metadata, b: &Metadata) -> bool {
         && status_changed(a) == status_changed(b)
 }
 
-/// The state of a file, to be compared in another run of the program: its identity, its length and its timestamps.
+/// The identity, length and timestamps of a file, for comparison in a later run of the program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileState {
     device: u64,
@@ -41,7 +42,7 @@ pub struct FileState {
     length: u64,
     modified: (i64, i64),
     changed: (i64, i64),
-    /// The time of its creation, where the file system has one.
+    /// The creation time, on file systems that record it.
     created: Option<SystemTime>,
 }
 
@@ -51,8 +52,8 @@ impl FileState {
         (self.device, self.inode, self.created) == (other.device, other.inode, other.created)
     }
 
-    /// Returns the state of a file. `None` on systems that do not tell the time of the last change of its attributes, which
-    /// no program can set back.
+    /// Returns the state of a file. `None` on systems without a status change time, which programs
+    /// cannot set.
     #[cfg(unix)]
     #[allow(clippy::unnecessary_wraps, reason = "other systems have none")]
     pub fn of(file: &Metadata) -> Option<Self> {
@@ -73,8 +74,8 @@ impl FileState {
     }
 }
 
-/// Returns the time of the last change of a file or its attributes, in seconds and nanoseconds since 1970. Systems
-/// other than Unix have none.
+/// Returns the status change time of a file in seconds and nanoseconds since 1970. Only Unix has
+/// one.
 #[cfg(unix)]
 fn status_changed(file: &Metadata) -> (i64, i64) {
     use std::os::unix::fs::MetadataExt;
@@ -115,8 +116,9 @@ fn is_same(a: std::io::Result<Metadata>, b: std::io::Result<Metadata>) -> bool {
     matches!((a, b), (Ok(a), Ok(b)) if is_same_file(&a, &b))
 }
 
-/// Returns the index of an open file on its volume, and the time of its creation. Files on two volumes do not have both in
-/// common; and Wine does not tell the volume of a file that was renamed while it was open.
+/// Returns the file index and creation time of an open file. Files on different volumes are
+/// unlikely to share both. The volume is not compared because Wine does not report it for a file
+/// that was renamed while open.
 #[cfg(windows)]
 fn identity(file: &std::fs::File) -> Option<(u64, Option<u64>)> {
     let information = winapi_util::file::information(file).ok()?;

@@ -8,7 +8,7 @@ use serde::Serialize;
 /// The size of one read.
 const READ_BYTES: usize = 256 << 10;
 
-/// A number of rows and of unparsed lines.
+/// The numbers of rows and unparsed lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LineCount {
@@ -53,7 +53,7 @@ pub struct Line<'a> {
     pub terminated: bool,
 }
 
-/// The reason why the next line could not be read.
+/// The reason the next line could not be read.
 #[derive(Debug)]
 pub enum LineError {
     /// Reading failed.
@@ -121,7 +121,7 @@ impl<R: Read> LineReader<R> {
         }
     }
 
-    /// Reads more bytes after the unread ones, and moves those to the front of the buffer first.
+    /// Moves the unread bytes to the front of the buffer and reads more bytes after them.
     fn fill(&mut self) -> io::Result<usize> {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -153,7 +153,8 @@ impl<R: Read> LineReader<R> {
     }
 }
 
-/// Splits bytes that arrive in pieces into the same lines that a [`LineReader`] yields. It buffers one line at a time.
+/// Splits bytes that arrive in pieces into the same lines that a [`LineReader`] yields. It buffers
+/// one line at a time.
 #[derive(Debug, Default)]
 pub struct LineCutter {
     /// The unterminated line at the end of the pieces so far.
@@ -204,14 +205,14 @@ fn read_some(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-/// The reason why the next block of lines could not be read.
+/// The reason the next block of lines could not be read.
 #[derive(Debug)]
 pub enum BlockError {
     /// Reading failed.
     Read(io::Error),
     /// A line is longer than the limit.
     TooLong {
-        /// The number of lines before it that were not returned.
+        /// The number of unreturned lines before it.
         lines_before: u64,
     },
 }
@@ -228,16 +229,17 @@ pub struct LineBlocks<R> {
 }
 
 impl<R: Read> LineBlocks<R> {
-    /// Creates a reader of blocks of at most `size` bytes, of lines of at most `limit` bytes, line feeds not counted.
+    /// Creates a reader of blocks of at most `size` bytes, of lines of at most `limit` bytes, line
+    /// feeds not counted.
     pub fn new(inner: R, size: usize, limit: u64) -> Self {
         Self { inner, limit, size, partial: Vec::new(), at_end: false }
     }
 
     /// Reads the next block. Returns `None` at the end of the stream.
     ///
-    /// A block has as many whole lines as fit, or one line that is longer than a block, with their line feeds. Only
-    /// the last line of the stream may lack its line feed. Block boundaries depend on the bytes alone, not on the
-    /// sizes of the reads.
+    /// A block has as many whole lines as fit, or one line that is longer than a block, with their
+    /// line feeds. Only the last line of the stream may lack its line feed. Block boundaries depend
+    /// on the bytes alone, not on the sizes of the reads.
     ///
     /// # Errors
     /// Fails if reading fails or a line is too long.
@@ -245,13 +247,14 @@ impl<R: Read> LineBlocks<R> {
         self.next_block_in(Vec::new())
     }
 
-    /// Works like [`next_block`](Self::next_block), but reuses the memory of `block`, an empty buffer.
+    /// Works like [`next_block`](Self::next_block), but reuses the memory of `block`, an empty
+    /// buffer.
     ///
     /// # Errors
     /// As [`next_block`](Self::next_block).
     pub fn next_block_in(&mut self, mut block: Vec<u8>) -> Result<Option<Vec<u8>>, BlockError> {
         block.append(&mut self.partial);
-        // One byte more than a block shows whether the stream ends here.
+        // One byte more than the block size shows whether the stream ends here.
         let (mut wanted, mut searched) = (self.size + 1, 0);
         let end = loop {
             self.fill(&mut block, wanted).map_err(BlockError::Read)?;
@@ -324,7 +327,8 @@ mod tests {
 
     use super::*;
 
-    /// A reader of the given bytes that yields at most so many at a time, each time after one interruption.
+    /// A reader of the given bytes that yields at most the given number at a time, each time after
+    /// an interruption.
     struct InterruptedReader<'b>(&'b [u8], usize, bool);
 
     impl Read for InterruptedReader<'_> {

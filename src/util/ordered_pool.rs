@@ -20,14 +20,15 @@ const MAX_THREADS: usize = 256;
 /// The maximum memory of jobs in flight, in bytes. A single job may exceed it.
 const MAX_BYTES: usize = 64 << 20;
 
-/// The size of all jobs, in bytes, up to which starting threads takes longer than processing them without.
+/// The total size of jobs in bytes up to which the calling thread processes them, because starting
+/// threads would take longer.
 const INLINE_BYTES: usize = 128 << 10;
 
 /// Runs every job of `source` on `threads` threads and passes the results to `take`, in order.
 ///
-/// `source` returns the next job and its approximate size in bytes, or `None` after the last one; then it is not called
-/// again. `worker` creates the
-/// function that each thread applies to its jobs.
+/// `source` returns the next job and its approximate size in bytes, or `None` after the last one;
+/// it is not called again after that. `worker` creates the function that each thread applies to its
+/// jobs.
 ///
 /// # Errors
 /// Returns the first error of `source` or `take`.
@@ -54,8 +55,9 @@ pub fn run_ordered<J: Send, R: Send, W: FnMut(J) -> R + Send>(
 
 /// A thread pool with bounded memory, for loops that [`run_ordered`] does not fit.
 ///
-/// At most two jobs per thread are in flight. Together they take at most 64 MiB, unless a single job is larger. The
-/// threads start once the jobs are worth it.
+/// At most two jobs per thread are in flight. Together they take at most 64 MiB, unless a single
+/// job is larger. The calling thread processes the first 128 KiB of jobs itself; then the threads
+/// start.
 pub struct OrderedPool<'scope, J, R> {
     /// Processes the first jobs on the calling thread.
     inline: Box<dyn FnMut(J) -> R + 'scope>,
@@ -71,7 +73,7 @@ pub struct OrderedPool<'scope, J, R> {
     held: Option<(J, usize)>,
 }
 
-/// Jobs, each with the place of its result.
+/// Jobs, each with the channel for its result.
 type JobQueue<J, R> = Sender<(J, Sender<R>)>;
 
 type StartThreads<'scope, J, R> = Box<dyn FnOnce() -> JobQueue<J, R> + 'scope>;
@@ -100,8 +102,8 @@ impl<'scope, J: Send + 'scope, R: Send + 'scope> OrderedPool<'scope, J, R> {
                         let _ = done.send(work(job));
                     }
                 });
-                // If the system refuses to start more threads, the running ones do the work. If none is running, the
-                // first job fails.
+                // If the system can't start more threads, the running ones do the work. If none is
+                // running, the first job fails.
                 if spawned.is_err() {
                     break;
                 }
@@ -119,8 +121,8 @@ impl<'scope, J: Send + 'scope, R: Send + 'scope> OrderedPool<'scope, J, R> {
         }
     }
 
-    /// Submits jobs from `source` until it is exhausted or the pool is full. Returns true if the pool is full: then
-    /// the caller must [`pop`](Self::pop) before it feeds more.
+    /// Submits jobs from `source` until it is exhausted or the pool is full. Returns true if the
+    /// pool is full: then the caller must [`pop`](Self::pop) before it feeds more.
     ///
     /// # Errors
     /// Returns the error of `source`. Fails if all threads died.
@@ -150,7 +152,8 @@ impl<'scope, J: Send + 'scope, R: Send + 'scope> OrderedPool<'scope, J, R> {
         Ok(true)
     }
 
-    /// Waits for the oldest pending job and returns its result. Returns `None` if no job is pending.
+    /// Waits for the oldest pending job and returns its result. Returns `None` if no job is
+    /// pending.
     ///
     /// # Errors
     /// Fails if the job's thread died.

@@ -1,5 +1,5 @@
-//! Opens regular files that another user may replace at any moment, and never waits: a FIFO in the place of a file
-//! would block an ordinary open until another process opens its other end.
+//! Opens regular files that another user may replace at any moment. Never blocks: a FIFO in place
+//! of the file would make an ordinary open wait until another process opens its other end.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -9,7 +9,7 @@ use fs_err as fs;
 
 use crate::error::{Error, ErrorKind};
 
-/// The treatment of a symlink at the end of a path.
+/// The treatment of a symlink in the last component of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Links {
     Follow,
@@ -46,7 +46,7 @@ fn open_with(path: &Path, options: &mut OpenOptions, links: Links) -> io::Result
     set_flags(options, links);
     let file = match fs::OpenOptions::from_options(options.clone()).open(path) {
         Ok(file) => file,
-        // A socket can't be opened at all, and a symlink isn't when it is refused.
+        // Opening a socket always fails, and opening a symlink fails if links are refused.
         Err(_) if is_other_than_file(path, links) => return Err(not_a_file()),
         Err(error) => return Err(error),
     };
@@ -57,7 +57,7 @@ fn open_with(path: &Path, options: &mut OpenOptions, links: Links) -> io::Result
     }
 }
 
-/// Makes an open return at once where it would wait (the standard library adds `O_CLOEXEC`).
+/// Makes an open fail or return instead of blocking (the standard library adds `O_CLOEXEC`).
 #[cfg(unix)]
 fn set_flags(options: &mut OpenOptions, links: Links) {
     use rustix::fs::OFlags;

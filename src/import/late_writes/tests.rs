@@ -1,4 +1,4 @@
-//! Tests of what writers append to a log while it is replaced.
+//! Tests of rows that writers append to a log while it is replaced.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
@@ -9,7 +9,8 @@ fn appendable(path: &Path) -> fs::File {
     fs::OpenOptions::new().read(true).append(true).create(true).open(path).unwrap()
 }
 
-/// Returns a file with `content`, all of which is in the new file; its writer; and the new file. All are open.
+/// Returns three open files: an old file with `content`, all of it already copied; a writer's
+/// handle of the old file; and the new file.
 fn old_and_new(home: &Path, content: &str, new: &str) -> (ReplacedFile, fs::File, fs::File) {
     fs::write(home.join("old"), content).unwrap();
     fs::write(home.join("new"), new).unwrap();
@@ -41,24 +42,24 @@ fn everything_appended_to_the_old_file_is_copied_once() {
 fn only_whole_lines_are_copied_while_a_writer_may_be_in_the_middle_of_one() {
     let home = tempfile::tempdir().unwrap();
     let (mut old, mut writer, mut log) = old_and_new(home.path(), "1\n", "0\n1\n");
-    let there = || fs::read_to_string(home.path().join("new")).unwrap();
+    let new_log = || fs::read_to_string(home.path().join("new")).unwrap();
     writer.write_all(b"2").unwrap();
     old.copy_lines(&mut log, &[]).unwrap();
-    assert_eq!(there(), "0\n1\n");
+    assert_eq!(new_log(), "0\n1\n");
     writer.write_all(b"\n3\n4").unwrap();
     old.copy_lines(&mut log, &[]).unwrap();
-    assert_eq!(there(), "0\n1\n2\n3\n");
+    assert_eq!(new_log(), "0\n1\n2\n3\n");
     // Another writer is in the middle of a line of the new log, so nothing may be appended.
     let mut other = appendable(&home.path().join("new"));
     other.write_all(b"{\"a\"").unwrap();
     writer.write_all(b"5\n6").unwrap();
     old.copy_lines(&mut log, &[]).unwrap();
-    assert_eq!(there(), "0\n1\n2\n3\n{\"a\"");
+    assert_eq!(new_log(), "0\n1\n2\n3\n{\"a\"");
     other.write_all(b":1}\n").unwrap();
     old.copy_lines(&mut log, &[]).unwrap();
-    assert_eq!(there(), "0\n1\n2\n3\n{\"a\":1}\n45\n");
+    assert_eq!(new_log(), "0\n1\n2\n3\n{\"a\":1}\n45\n");
     old.copy_rest(&mut log).unwrap();
-    assert_eq!(there(), "0\n1\n2\n3\n{\"a\":1}\n45\n6", "finally everything");
+    assert_eq!(new_log(), "0\n1\n2\n3\n{\"a\":1}\n45\n6", "finally everything");
 }
 
 #[test]

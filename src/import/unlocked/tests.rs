@@ -1,4 +1,4 @@
-//! Tests of what writers do to a log after it was placed.
+//! Tests of writes to a log after the import replaced it.
 #![allow(clippy::unwrap_used)]
 
 use std::io::Write;
@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use super::*;
 use crate::logs::rotation::{MAX_LOG_BYTES, rotate};
 
-/// A clock that acts at certain polls.
+/// A clock that calls a function at each poll.
 struct Script<F>(Mutex<(u32, F)>);
 
 impl<F: FnMut(u32) + Send> Script<F> {
@@ -38,8 +38,8 @@ fn appendable(path: &Path) -> fs::File {
     fs::OpenOptions::new().read(true).append(true).open(path).unwrap()
 }
 
-/// Replaces `old` with `new` in a directory, and watches the log. Returns the directory, the watch, the log's
-/// path, and a writer that has `old` open.
+/// Replaces `old` with `new` in a directory, and watches the log. Returns the directory, the watch,
+/// the log's path, and a writer that has `old` open.
 fn placed(old: &str, new: &str, can_be_undone: bool) -> (tempfile::TempDir, Watch, PathBuf, fs::File) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("activity.jsonl");
@@ -93,7 +93,7 @@ fn an_undo_by_a_rotation_of_the_old_file_is_reported_and_late_rows_are_saved() {
     let (_home, mut watch, path, _writer) = placed("1\n2\n", "0\n1\n2\n", true);
     let clock = Script::new(|poll| {
         if poll == 100 {
-            // Another writer found our version. The writer that rotates the old file does not know of it.
+            // A writer appends to our version. Then a rotation of the old file replaces it.
             appendable(&path).write_all(b"3\n").unwrap();
             replace(&path, b"1\n2\n");
         }
@@ -129,7 +129,7 @@ fn no_row_is_appended_to_a_hard_link_to_a_file_of_another_owner() {
 }
 
 #[test]
-fn a_log_that_vanishes_is_undone() {
+fn a_log_that_is_removed_is_undone() {
     let (_home, mut watch, path, _writer) = placed("1\n", "0\n1\n", true);
     let undone = watch
         .run(
@@ -163,7 +163,8 @@ fn a_log_is_watched_for_the_time_of_a_rotation_and_longer_while_its_temporary_fi
     }
 }
 
-/// Returns some 1.3 MiB of rows, in ASCII or with characters of two bytes and one code unit.
+/// Returns about 1.3 MiB of rows, in ASCII or with characters that take two bytes and one UTF-16
+/// unit.
 fn rows(wide: bool) -> String {
     let row = |at: u64| format!("{at:06}{}\n", if wide { "ä".repeat(70) } else { "a".repeat(140) });
     (0..9000).map(row).collect()
@@ -178,28 +179,30 @@ fn rotations_of_the_new_log_are_followed_with_and_without_trimming() {
         let (_home, mut watch, path, _writer) = placed(&old, &ours, true);
         let clock = Script::new(|poll| {
             if poll % 100 == 0 {
-                let there = fs::read(&path).unwrap();
-                let rotated = rotate(RotationKind::KeepsNewest, &there, &[]).map_or(there, |rotated| rotated.log);
-                // A row between the writer's read and its rename, which Patchwork would lose.
+                let content = fs::read(&path).unwrap();
+                let rotated = rotate(RotationKind::KeepsNewest, &content, &[]).map_or(content, |rotated| rotated.log);
+                // Patchwork would lose a row that is appended between the writer's read and its
+                // rename.
                 appendable(&path).write_all(format!("between {poll}\n").as_bytes()).unwrap();
                 replace(&path, &rotated);
                 appendable(&path).write_all(format!("after {poll}\n").as_bytes()).unwrap();
             }
         });
         assert!(watch.run(&clock, &|| false).unwrap().is_empty());
-        let there = fs::read_to_string(&path).unwrap();
+        let content = fs::read_to_string(&path).unwrap();
         let trims = !wide;
-        assert_eq!(there.starts_with("0\n"), !trims);
+        assert_eq!(content.starts_with("0\n"), !trims);
         for poll in [100, 200, 300, 400, 500] {
-            assert_eq!(there.matches(&format!("between {poll}\n")).count(), 1, "{poll}");
-            assert_eq!(there.matches(&format!("after {poll}\n")).count(), 1, "{poll}");
+            assert_eq!(content.matches(&format!("between {poll}\n")).count(), 1, "{poll}");
+            assert_eq!(content.matches(&format!("after {poll}\n")).count(), 1, "{poll}");
         }
     }
 }
 
 #[test]
 fn a_rotation_of_the_old_log_is_not_mistaken_for_one_of_the_new_log() {
-    // Not ASCII, so Patchwork rewrites the log without trimming it. The missing row was never trimmed.
+    // The log is not ASCII, so Patchwork rewrites it without trimming. The missing row was not
+    // trimmed.
     let old = rows(true);
     let (_home, mut watch, path, _writer) = placed(&old, &format!("0\n{old}"), true);
     let rotated = rotate(RotationKind::KeepsNewest, old.as_bytes(), &[]).unwrap().log;
@@ -217,7 +220,7 @@ fn a_rotation_of_the_old_log_is_not_mistaken_for_one_of_the_new_log() {
 }
 
 #[test]
-fn an_interruption_ends_the_watch_at_once() {
+fn cancellation_ends_the_watch() {
     let (_home, mut watch, ..) = placed("1\n", "0\n1\n", true);
     let polls = std::cell::Cell::new(0);
     let is_cancelled = || polls.replace(polls.get() + 1) == 3;
@@ -234,7 +237,7 @@ fn a_late_row_that_a_rotation_has_read_is_not_copied_again_after_an_undo() {
         }
     };
     assert_eq!(watch.run(&Script::new(undo), &|| false).unwrap().len(), 1);
-    // During the second merge come a late row, and another rotation of the old file that has read it.
+    // During the second merge, a late row arrives, and another rotation of the old file reads it.
     writer.write_all(b"x\n").unwrap();
     replace(&path, b"1\nx\n");
     let (held, staged) = (fs::File::open(&path).unwrap(), home.path().join("staged"));
@@ -261,7 +264,7 @@ fn late_rows_wait_while_a_writer_is_in_the_middle_of_a_row_at_their_destination(
         let script = Script::new(|poll| {
             if poll == 3 {
                 appendable(&path).write_all(b"our row\n").unwrap();
-                // Another rotation, and half a row.
+                // Another rotation, followed by half a row.
                 replace(&path, b"1\n{\"half\"");
             }
             if poll == 8 && ends {

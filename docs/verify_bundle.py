@@ -1,28 +1,24 @@
 #!/usr/bin/env python3
-"""Checks a trace bundle and restores its logs. Needs only Python 3.8 or newer.
-
-Checks the gzip checksums, the manifest, every chunk's CRC-32, every row, and every log's SHA-256, as FORMAT.md defines
-them. Does not check times, timelines, `compressed`, or the `entry` of a row with an `original`: no restored byte depends
-on them."""
-import argparse, base64, gzip, hashlib, itertools, json, os, re, sys, zlib
-
-def need(holds, problem):
-    if not holds:
-        raise ValueError(problem)
+"""Checks a trace bundle and restores its logs. Needs only Python 3.8 or newer. Checks the gzip checksums, the manifest,
+every chunk's CRC-32, every row, and every log's SHA-256, as FORMAT.md defines them. Does not check times, timelines,
+`compressed`, or the `entry` of a row with an `original`: no restored byte depends on them."""
+import argparse, base64, collections, gzip, hashlib, itertools, json, os, re, sys, zlib
 
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, RecursionError, zlib.error)
 NAME = re.compile(r"(?!\.\.?\Z)[^/\\\x00-\x1f\x7f-\x9f]+")
 MARK = re.compile(r"[ \t\r\n]*([{},:])?[ \t\r\n]*")
 NUMBERS = {"parse_constant": lambda text: need(False, f"{text} is not JSON")}
-# The keys of manifests and rows that the checks below use. Unknown keys may occur twice.
 KEYS = set("type version minor sources files totalCount source relativePath base count bytes sha256 lineEnding finalNewline unparsed"
            " chunks line text compressed rows crc32 file entry original".split())
 DECODER = json.JSONDecoder(parse_int=str, parse_float=str, **NUMBERS)
 
+def need(holds, problem):
+    if not holds:
+        raise ValueError(problem)
+
 def unique(pairs):
-    known = [key for key, _ in pairs if key in KEYS]
-    need(len(known) == len(set(known)), "a key occurs twice")
-    return dict(pairs)
+    known = collections.Counter(key for key, _ in pairs if key in KEYS)  # other keys may occur twice
+    return dict(pairs) if max(known.values(), default=1) == 1 else need(False, "a key occurs twice")
 
 def reason(error):
     kinds = {KeyError: "missing key ", EOFError: "truncated: ", zlib.error: "gzip: ", gzip.BadGzipFile: "gzip: "}
@@ -102,10 +98,9 @@ def restored(file, rows):
 
 def restore(file, rows, is_hashed, path):
     """Restores a log. Its name ends in `.unverified` until its SHA-256 is found to match."""
-    sha256, size, unverified = hashlib.sha256(), 0, os.devnull
-    if path:  # a name has at most 255 bytes
-        base, name = os.path.split(path)
-        unverified = os.path.join(base, name.encode()[:244].decode(errors="ignore") + ".unverified")
+    sha256, size, (base, name) = hashlib.sha256(), 0, os.path.split(path or "")
+    short_name = name.encode()[:244].decode(errors="ignore")  # a name has at most 255 bytes
+    unverified = os.path.join(base, short_name + ".unverified") if path else os.devnull
     with open(unverified, "xb" if path else "wb") as out:
         for data in restored(file, rows):
             sha256.update(data)
@@ -118,18 +113,15 @@ def restore(file, rows, is_hashed, path):
 
 def verify(stream, args, problems):
     line = stream.readline(1 << 27).rstrip(b"\n")
-    digest = hashlib.sha256(line).hexdigest()
-    manifest = parse_manifest(line)
+    digest, manifest = hashlib.sha256(line).hexdigest(), parse_manifest(line)
     print(f"digest {digest} (SHA-256 of the manifest line, not of the file)")
-    if args.expect and args.expect.lower() != digest:
-        problems.append(f"digest mismatch: expected {args.expect}")
+    problems += [f"digest mismatch: expected {args.expect}"] if args.expect and args.expect.lower() != digest else []
     files, is_hashed = manifest["files"], manifest.get("minor", 0) > 0
     has_chunks = all(file.get("chunks") for file in files if file["count"])
     chunks = [chunk for file in files for chunk in file.get("chunks", []) if has_chunks]
     groups = itertools.groupby(rows_of(stream, chunks, problems), key=lambda row: row[1])
     log, rows = next(groups, (None, ()))
-    for base in ("patchwork", "activity") if args.extract else ():
-        os.makedirs(os.path.join(args.extract, base), 0o700)
+    [os.makedirs(os.path.join(args.extract, base), 0o700) for base in ("patchwork", "activity") if args.extract]
     for file in files:
         name, is_next = f"{file['base']}/{file['relativePath']}", log == (file["source"], file["relativePath"])
         try:
@@ -142,20 +134,16 @@ def verify(stream, args, problems):
     return f"{manifest['totalCount']} rows, " + ("all logs match their SHA-256" if is_hashed else
             "as declared; format 1.0 has no SHA-256, so an edited row can't be told from an original one")
 
-def main():
-    parser = argparse.ArgumentParser(description="Checks a trace bundle. Exit code 0: intact; 1: damaged or unreadable.")
-    parser.add_argument("bundle")
-    parser.add_argument("--expect", metavar="DIGEST", help="fail unless the first line has this SHA-256")
-    parser.add_argument("--extract", metavar="DIR", help="restore the logs into this new directory")
-    args, problems = parser.parse_args(), []
-    try:
-        file = open(args.bundle, "rb")
-        start = file.peek(4)[:4]
-        need(start[:2] != b"\x1f\x8b" or start[3:] < b"\x20", "the gzip header has a reserved flag")
-        result = verify(gzip.GzipFile(fileobj=file) if start[:2] == b"\x1f\x8b" else file, args, problems)
-    except DAMAGE as error:
-        problems.append(reason(error))
-    failed = "".join(f"FAILED     {problem}\n" for problem in problems)
-    sys.exit(f"{failed}{args.bundle}: damaged, or not a bundle") if problems else print(f"{args.bundle}: {result}")
-
-main()
+parser = argparse.ArgumentParser(description="Checks a trace bundle. Exit code 0: intact; 1: damaged or unreadable.")
+parser.add_argument("bundle")
+parser.add_argument("--expect", metavar="DIGEST", help="fail unless the first line has this SHA-256")
+parser.add_argument("--extract", metavar="DIR", help="restore the logs into this new directory")
+args, problems = parser.parse_args(), []
+try:
+    start = (file := open(args.bundle, "rb")).peek(4)[:4]
+    need(start[:2] != b"\x1f\x8b" or start[3:] < b"\x20", "the gzip header has a reserved flag")
+    result = verify(gzip.GzipFile(fileobj=file) if start[:2] == b"\x1f\x8b" else file, args, problems)
+except DAMAGE as error:
+    problems.append(reason(error))
+failed = "".join(f"FAILED     {problem}\n" for problem in problems)
+sys.exit(f"{failed}{args.bundle}: damaged, or not a bundle") if problems else print(f"{args.bundle}: {result}")

@@ -209,3 +209,9 @@ fn script_reports_what_1_0_bundles_cannot_prove() {
         assert!(text(&output).contains("format 1.0 has no SHA-256"), "{}", text(&output));
     }
 }
+
+#[test]
+fn the_script_is_short_enough_to_be_read_before_it_is_trusted() {
+    let script = fs::read_to_string(root().join("docs/verify_bundle.py")).unwrap();
+    assert!(script.lines().count() < 150);
+}

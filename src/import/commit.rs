@@ -350,12 +350,17 @@ impl<'g, 'c> Commit<'g, 'c> {
     fn keep_writers_file(&mut self, index: usize, log: usize, ours: &fs::File, error: io::Error) -> Error {
         let Group { restored, staged, .. } = &self.groups[index];
         let path = restored.group.targets[log].log.path.clone();
-        if is_at(ours, &path)
-            && let Some(version) = &staged.versions[log]
+        let is_placed = is_at(ours, &path);
+        // Whatever is at the path by now, the file at the staged path is the writer's unless it is ours.
+        if let Some(version) = &staged.versions[log]
+            && version.path.exists()
+            && !is_at(ours, &version.path)
         {
             let kept = fs::rename(&version.path, backup_of(&path, &self.context.stamp));
             let staged = version.path.clone();
-            self.record_placed(index, log);
+            if is_placed {
+                self.record_placed(index, log);
+            }
             if let Err(error) = kept {
                 self.staging.keep_dir_of(&staged);
                 return Error::io(IoAction::BackUp, &staged, error);

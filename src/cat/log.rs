@@ -111,8 +111,9 @@ pub fn print_log(
 /// history is the concatenation of the parts in its segments; it is first restored to an unnamed file in `work_dir`.
 /// Write errors name `out_name`.
 ///
-/// # Errors As [`print_log`], and if a temporary file cannot be written. If a segment of a history is damaged, nothing
-/// is printed.
+/// # Errors
+/// As [`print_log`], and if a temporary file cannot be written. If a segment of a history is damaged, nothing is
+/// printed.
 pub fn print_input_log(
     input: &TraceInput<'_>,
     options: &PrintLogOptions,

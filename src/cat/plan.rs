@@ -84,7 +84,8 @@ impl CatPlan {
     /// Reads the selected bundles that list no selected rows to their ends, to detect damage and unlisted rows in them.
     /// Returns the access method for each. Does not read segments of histories.
     ///
-    /// # Errors The errors of reading the rows.
+    /// # Errors
+    /// The errors of reading the rows.
     pub fn check_empty(inputs: &[TraceInput<'_>], options: &CatOptions) -> Result<Vec<(String, Access)>> {
         let bundles = inputs.iter().filter(|input| input.history().is_none()).flat_map(TraceInput::parts);
         let read = |part: &InputPart<'_>| {

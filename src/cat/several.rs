@@ -81,9 +81,10 @@ impl CatReport {
 /// log, like a single bundle, and only opens the segments that can have selected rows. Several threads inflate and
 /// check chunks; the rows are still printed in order. Write errors name `out_name`.
 ///
-/// # Errors [`UnknownSource`](crate::ErrorKind::UnknownSource) and [`UnknownFile`](crate::ErrorKind::UnknownFile) if no
-/// input has the source or file, before anything is printed. If an input is damaged, the rows before the damage are
-/// printed before the error is returned. If `out` fails, earlier rows may have been written.
+/// # Errors
+/// [`UnknownSource`](crate::ErrorKind::UnknownSource) and [`UnknownFile`](crate::ErrorKind::UnknownFile) if no input
+/// has the source or file, before anything is printed. If an input is damaged, the rows before the damage are printed
+/// before the error is returned. If `out` fails, earlier rows may have been written.
 pub fn cat_all(
     inputs: &[TraceInput<'_>],
     options: &CatOptions,
@@ -114,8 +115,9 @@ pub fn cat_all(
 
 /// Returns the logs whose rows are printed, in catalogue order.
 ///
-/// # Errors [`UnknownSource`](crate::ErrorKind::UnknownSource) and [`UnknownFile`](crate::ErrorKind::UnknownFile) if no
-/// input has the source or file.
+/// # Errors
+/// [`UnknownSource`](crate::ErrorKind::UnknownSource) and [`UnknownFile`](crate::ErrorKind::UnknownFile) if no input
+/// has the source or file.
 pub fn selected_logs(inputs: &[TraceInput<'_>], options: &CatOptions) -> Result<Vec<LogId>> {
     CatPlan::new(inputs, options).map(|plan| plan.logs.into_iter().map(|(log, _)| log).collect())
 }

@@ -89,8 +89,8 @@ impl std::fmt::Debug for Recipient {
 impl Recipient {
     /// Reads a file of recipients: one per line, with empty lines and comments that begin with `#`.
     ///
-    /// # Errors If it cannot be read. [`ErrorKind::InvalidRecipient`] if a line is not a recipient, or the file has
-    /// none.
+    /// # Errors
+    /// If it cannot be read. [`ErrorKind::InvalidRecipient`] if a line is not a recipient, or the file has none.
     pub fn read_file(path: impl AsRef<std::path::Path>) -> Result<Vec<Self>> {
         let path = path.as_ref();
         let named = |error: Error| error.in_subject(&path.display().to_string());
@@ -114,8 +114,8 @@ const NO_RECIPIENT: ErrorKind = ErrorKind::InvalidRecipient { line: None, found:
 impl Sealer {
     /// Encrypts to these recipients.
     ///
-    /// # Errors [`ErrorKind::InvalidRecipient`] if there are none. [`ErrorKind::AgePluginMissing`] if a plugin is not
-    /// installed.
+    /// # Errors
+    /// [`ErrorKind::InvalidRecipient`] if there are none. [`ErrorKind::AgePluginMissing`] if a plugin is not installed.
     pub fn to_recipients(recipients: Vec<Recipient>) -> Result<Self> {
         if recipients.is_empty() {
             return Err(NO_RECIPIENT.into());
@@ -139,7 +139,8 @@ impl Sealer {
 
     /// Starts an encrypted file in `out`.
     ///
-    /// # Errors If the recipients cannot be combined, a plugin fails, or writing fails.
+    /// # Errors
+    /// If the recipients cannot be combined, a plugin fails, or writing fails.
     pub fn seal<W: Write>(&self, out: W) -> io::Result<SealedWriter<W>> {
         let encryptor = match &self.to {
             SealTo::Recipients(recipients) => {

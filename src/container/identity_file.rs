@@ -40,8 +40,8 @@ pub struct LockedIdentities {
 impl IdentityFile {
     /// Reads the file at `path`.
     ///
-    /// # Errors If it cannot be read. [`ErrorKind::InvalidIdentity`] if a line is not an identity, or the file has
-    /// none.
+    /// # Errors
+    /// If it cannot be read. [`ErrorKind::InvalidIdentity`] if a line is not an identity, or the file has none.
     pub fn read(path: &Path) -> Result<Self> {
         let text = fs_err::read(path).map_err(|error| Error::io(IoAction::Read, path, error))?;
         let name = path.display().to_string();
@@ -60,7 +60,8 @@ impl IdentityFile {
 
 /// Parses the text of a file of identities: one per line, with empty lines and comments.
 ///
-/// # Errors [`ErrorKind::InvalidIdentity`] if a line is not an identity, or the text has none.
+/// # Errors
+/// [`ErrorKind::InvalidIdentity`] if a line is not an identity, or the text has none.
 pub fn parse(text: &SecretSlice<u8>) -> Result<Vec<AgeIdentity>> {
     let mut identities = Vec::new();
     // Parses one line at a time, so that an error can name the line.

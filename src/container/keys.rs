@@ -95,8 +95,8 @@ impl DecryptionKeys {
     /// Adds the age identities in the file at `path`, in the format of `age-keygen`. If the file is encrypted with a
     /// passphrase, the passphrase is requested when a bundle needs the identities.
     ///
-    /// # Errors If it cannot be read. [`ErrorKind::InvalidIdentity`] if a line is not an identity, or the file has
-    /// none.
+    /// # Errors
+    /// If it cannot be read. [`ErrorKind::InvalidIdentity`] if a line is not an identity, or the file has none.
     pub fn identity_file(mut self, path: impl AsRef<Path>) -> Result<Self> {
         self.identities.push(IdentityFile::read(path.as_ref())?);
         Ok(self)

@@ -102,7 +102,8 @@ impl<'r> Input<'r> {
     /// # }
     /// ```
     ///
-    /// # Errors If the file cannot be opened or is a directory, or if it is encrypted and `keys` do not open it.
+    /// # Errors
+    /// If the file cannot be opened or is a directory, or if it is encrypted and `keys` do not open it.
     pub fn open(path: &Path, keys: &DecryptionKeys) -> Result<Self> {
         let failed = |error| Error::io(IoAction::Open, path, error);
         let metadata = fs::metadata(path).map_err(failed)?;
@@ -138,7 +139,8 @@ impl<'r> Input<'r> {
 
     /// Wraps a file. Errors refer to it as `name`.
     ///
-    /// # Errors If it cannot be read, or if it is encrypted and `keys` do not open it.
+    /// # Errors
+    /// If it cannot be read, or if it is encrypted and `keys` do not open it.
     #[cfg_attr(not(feature = "seal"), allow(unused_variables, reason = "there are no keys"))]
     pub fn from_file(file: FileInput<'r>, keys: &DecryptionKeys, name: &str) -> Result<Self> {
         let failed = |error| Error::io_named(IoAction::Read, name, error);
@@ -173,7 +175,8 @@ impl<'r> Input<'r> {
 
     /// Wraps a stream. Errors refer to it as `name`.
     ///
-    /// # Errors If it cannot be read, or if it is encrypted and `keys` do not open it.
+    /// # Errors
+    /// If it cannot be read, or if it is encrypted and `keys` do not open it.
     #[cfg_attr(not(feature = "seal"), allow(unused_variables, reason = "there are no keys"))]
     pub fn from_stream(mut stream: impl Read + Send + 'r, keys: &DecryptionKeys, name: &str) -> Result<Self> {
         let failed = |error| Error::io_named(IoAction::Read, name, error);
@@ -252,7 +255,8 @@ impl<'r> FileInput<'r> {
 
     /// Returns an error if the file is encrypted.
     ///
-    /// # Errors [`ErrorKind::Encrypted`], or if it cannot be read.
+    /// # Errors
+    /// [`ErrorKind::Encrypted`], or if it cannot be read.
     pub(crate) fn refuse_encrypted(&self, name: &str) -> Result<()> {
         Input::from_file(self.clone(), &DecryptionKeys::default(), name).map(drop)
     }

@@ -58,7 +58,8 @@ pub type FileKey = Zeroizing<[u8; 32]>;
 
 /// Opens an encrypted export and verifies it with a passphrase. The input is read from its start.
 ///
-/// # Errors If the input cannot be read, is not such a file, is truncated or too long, or has another version.
+/// # Errors
+/// If the input cannot be read, is not such a file, is truncated or too long, or has another version.
 /// [`ErrorKind::DecryptionFailed`] if the passphrase is wrong or the file was changed.
 pub fn open<R: Read + Seek>(input: R, passphrase: &[u8]) -> Result<PwtraceReader<R>> {
     open_with(input, |salt| derive_key(passphrase, salt))

@@ -24,7 +24,8 @@ struct CountedWriter<W> {
 /// Calls `write` with a writer that encrypts with `sealer` and writes to `out`. Returns its result, and the number of
 /// bytes that reached `out`.
 ///
-/// # Errors If `write` or sealing fails.
+/// # Errors
+/// If `write` or sealing fails.
 pub(crate) fn write_through<T>(
     sealer: Option<&Sealer>,
     out: impl Write,

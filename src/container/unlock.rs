@@ -37,7 +37,8 @@ pub struct CapturingIdentity<'i> {
 impl<'k> KeysIdentity<'k> {
     /// Returns the identity for a file that is encrypted with a passphrase or to recipients.
     ///
-    /// # Errors [`ErrorKind::Encrypted`] if keys are needed but none were given.
+    /// # Errors
+    /// [`ErrorKind::Encrypted`] if keys are needed but none were given.
     pub fn new(keys: &'k DecryptionKeys, name: &'k str, is_scrypt: bool) -> Result<Self> {
         match !is_scrypt && keys.identities.is_empty() {
             true => Err(ErrorKind::Encrypted(Encryption::AgeKey).into()),

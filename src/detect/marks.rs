@@ -80,7 +80,8 @@ impl Marks {
     /// Builds the automaton for the marks of the built-in rules, for user names, and for user names that are also
     /// words.
     ///
-    /// # Errors If there are too many names, or they are too long.
+    /// # Errors
+    /// If there are too many names, or they are too long.
     pub fn new(names: &[&str], words: &[&str]) -> Result<Self, aho_corasick::BuildError> {
         let tokens = TOKEN_FORMATS.iter().map(|format| (format.prefix.to_owned(), Mark::Token(format)));
         let others = OTHER_MARKS.iter().map(|(text, mark)| ((*text).to_owned(), *mark));

@@ -150,8 +150,9 @@ impl FileDiff {
 /// # }
 /// ```
 ///
-/// # Errors If an input is damaged or a log cannot be read, a selected source is in neither input, a log has too many
-/// lines, or a temporary file cannot be written. Also the errors of `take`.
+/// # Errors
+/// If an input is damaged or a log cannot be read, a selected source is in neither input, a log has too many lines, or
+/// a temporary file cannot be written. Also the errors of `take`.
 pub fn diff(
     a: &TraceInput<'_>,
     b: &Other<'_>,

@@ -121,8 +121,9 @@ pub struct FilterReport {
 /// # }
 /// ```
 ///
-/// # Errors [`ErrorKind::NoRowsMatch`], unless an empty bundle is allowed. Also fails if the input is damaged or lacks
-/// a selected source or file, or if the target or a temporary file cannot be written. Nothing is published in these
+/// # Errors
+/// [`ErrorKind::NoRowsMatch`], unless an empty bundle is allowed. Also fails if the input is damaged or lacks a
+/// selected source or file, or if the target or a temporary file cannot be written. Nothing is published in these
 /// cases.
 pub fn filter_to_file(
     input: &TraceInput<'_>,

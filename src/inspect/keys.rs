@@ -129,7 +129,8 @@ pub struct ListedPath {
 /// # }
 /// ```
 ///
-/// # Errors If an input is damaged, or has none of the selected sources or files.
+/// # Errors
+/// If an input is damaged, or has none of the selected sources or files.
 pub fn list_keys(inputs: &[TraceInput<'_>], options: &KeysOptions, progress: &dyn Progress) -> Result<KeysReport> {
     let rows = CatOptions::default().sources(&options.sources).files(&options.files).range(options.range);
     let rows = SelectedRows::new(inputs, &rows.threads(options.threads))?;

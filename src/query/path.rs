@@ -86,7 +86,8 @@ impl KeyPath {
 
     /// Parses paths that are separated by commas.
     ///
-    /// # Errors Returns the position at which the text stops being a list of paths.
+    /// # Errors
+    /// Returns the position at which the text stops being a list of paths.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, KeyPathError> {
         let mut parser = Parser { text, at: 0 };
         let mut paths = vec![parser.path()?];

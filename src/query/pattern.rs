@@ -18,7 +18,8 @@ pub struct PatternError {
 
 /// Compiles a regular expression.
 ///
-/// # Errors If the pattern is malformed, which the error locates, or too large.
+/// # Errors
+/// If the pattern is malformed, which the error locates, or too large.
 pub fn compile(pattern: &str) -> Result<Regex, PatternError> {
     let parsed = regex_syntax::Parser::new().parse(pattern).map(drop);
     parsed.map_err(|error| PatternError::of_syntax(&error, pattern))?;

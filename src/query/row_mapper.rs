@@ -20,6 +20,7 @@ pub type EmitLine<'t> = &'t mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 pub trait RowMapper: Debug + Send + Sync {
     /// Passes the lines of a row, each with its ending, to `take`, until it breaks.
     ///
-    /// # Errors Returns the reason why the row gives no further lines, for display.
+    /// # Errors
+    /// Returns the reason why the row gives no further lines, for display.
     fn map(&self, row: &MappedRow<'_>, take: EmitLine<'_>) -> Result<(), String>;
 }

@@ -115,8 +115,9 @@ pub enum RedactionDifference {
 /// only finds of the rules, and the listed members, were changed or removed. The name of the program in the manifest is
 /// searched instead of compared.
 ///
-/// # Errors If one of the two is damaged or of the wrong kind, another key or other rules were used, or a temporary
-/// file cannot be written.
+/// # Errors
+/// If one of the two is damaged or of the wrong kind, another key or other rules were used, or a temporary file cannot
+/// be written.
 pub fn check_redaction(
     redacted: &Bundle<'_>,
     original: &TraceInput<'_>,

@@ -41,7 +41,8 @@ impl RedactionKey {
 
     /// Reads the key from a file. The key is the whole content of the file.
     ///
-    /// # Errors If the file cannot be read, other users can read or change it, or its length is not valid for a key.
+    /// # Errors
+    /// If the file cannot be read, other users can read or change it, or its length is not valid for a key.
     pub fn read(path: &Path) -> Result<Self> {
         let failed = |error| Error::io(IoAction::Read, path, error);
         let file = fs::File::open(path).map_err(|error| Error::io(IoAction::Open, path, error))?;

@@ -78,7 +78,8 @@ impl LineRedactor {
 
     /// Redacts a line, given without its line feed. `times` are the keys of a row's timestamp.
     ///
-    /// # Errors If there are too many values, their names collide, or a row would become an unparsed line.
+    /// # Errors
+    /// If there are too many values, their names collide, or a row would become an unparsed line.
     pub fn line<'l>(&mut self, line: &'l [u8], times: &[TimeKey]) -> Result<Cow<'l, [u8]>> {
         let is_row = classify(line, times).is_some();
         if is_row && !self.members.is_empty() {

@@ -77,8 +77,9 @@ pub struct RedactReport {
 /// # }
 /// ```
 ///
-/// # Errors If the input is damaged or has none of the selected sources, a rule is unknown, there are too many
-/// different values, or the target or a temporary file cannot be written. Nothing is published in these cases.
+/// # Errors
+/// If the input is damaged or has none of the selected sources, a rule is unknown, there are too many different values,
+/// or the target or a temporary file cannot be written. Nothing is published in these cases.
 pub fn redact_to_file(
     input: &TraceInput<'_>,
     options: &RedactOptions,

@@ -25,9 +25,9 @@ pub struct PackedRedaction {
 impl PackedRedaction {
     /// Redacts and compresses the logs of an input. Temporary files are created in `work_dir`.
     ///
-    /// # Errors If an option names a member that no row has. If the rules find something in an option, because the
-    /// manifest would reveal it. If the input is damaged, there are too many values, or a temporary file cannot be
-    /// written.
+    /// # Errors
+    /// If an option names a member that no row has. If the rules find something in an option, because the manifest
+    /// would reveal it. If the input is damaged, there are too many values, or a temporary file cannot be written.
     pub fn new(
         input: &TraceInput<'_>,
         options: &RedactOptions,

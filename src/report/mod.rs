@@ -128,8 +128,8 @@ pub struct Report {
 /// # }
 /// ```
 ///
-/// # Errors If the bundle cannot be read, the input is not a bundle, or the report cannot be written. Damage is not an
-/// error.
+/// # Errors
+/// If the bundle cannot be read, the input is not a bundle, or the report cannot be written. Damage is not an error.
 pub fn report_bundle(
     input: Input<'_>,
     name: &str,

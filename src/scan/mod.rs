@@ -82,7 +82,8 @@ impl ScanOptions {
 /// # }
 /// ```
 ///
-/// # Errors If an input is damaged or has none of the selected sources, or a rule name is unknown.
+/// # Errors
+/// If an input is damaged or has none of the selected sources, or a rule name is unknown.
 pub fn scan(inputs: &[TraceInput<'_>], options: &ScanOptions, progress: &dyn Progress) -> Result<ScanReport> {
     Detector::new(&options.detect)?;
     check_sources(inputs, &options.sources)?;

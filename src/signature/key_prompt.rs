@@ -9,7 +9,8 @@ use crate::error::{Error, ErrorKind, Result, SignatureFault};
 pub trait KeyPrompt {
     /// Returns the passphrase of the private key in the file `key`.
     ///
-    /// # Errors If asking fails. [`SignatureFault::PassphraseNeeded`] if no one can be asked.
+    /// # Errors
+    /// If asking fails. [`SignatureFault::PassphraseNeeded`] if no one can be asked.
     fn passphrase(&mut self, key: &Path) -> Result<Passphrase>;
 
     /// Shows the request of `ssh-keygen` to touch a hardware token.

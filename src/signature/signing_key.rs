@@ -36,8 +36,9 @@ enum KeyHolder {
 impl SigningKey {
     /// Reads the key in the file `path`: an OpenSSH private key, or the public key of a key in an agent.
     ///
-    /// # Errors If the file cannot be read. [`SignatureFault::NotASigningKey`] and [`SignatureFault::UnsupportedKey`]
-    /// for any other content, and [`SignatureFault::WrongPassphrase`].
+    /// # Errors
+    /// If the file cannot be read. [`SignatureFault::NotASigningKey`] and [`SignatureFault::UnsupportedKey`] for any
+    /// other content, and [`SignatureFault::WrongPassphrase`].
     pub fn read(path: impl AsRef<Path>, prompt: &mut dyn KeyPrompt) -> Result<Self> {
         let path = path.as_ref();
         let file = fs::File::open(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
@@ -62,7 +63,8 @@ impl SigningKey {
 
     /// Signs the bytes of a manifest line without its line feed, or of a checkpoint.
     ///
-    /// # Errors [`SignatureFault::KeygenMissing`] and [`SignatureFault::KeygenFailed`] for a key in an agent or token.
+    /// # Errors
+    /// [`SignatureFault::KeygenMissing`] and [`SignatureFault::KeygenFailed`] for a key in an agent or token.
     pub fn sign(&self, message: &[u8], prompt: &mut dyn KeyPrompt) -> Result<Signature> {
         match &self.holder {
             KeyHolder::Memory(key) => Signature::make(key, message, &self.path),

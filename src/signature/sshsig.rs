@@ -27,7 +27,8 @@ pub struct Signature {
 impl Signature {
     /// Writes the signature to `target`.
     ///
-    /// # Errors If the signature cannot be written. The target is then unchanged.
+    /// # Errors
+    /// If the signature cannot be written. The target is then unchanged.
     pub fn write(&self, target: &OutputTarget) -> Result<()> {
         target.write(self.to_string().as_bytes())
     }
@@ -68,7 +69,8 @@ impl Signature {
 
     /// Parses a signature as strictly as possible, to reject any that was altered in transit.
     ///
-    /// # Errors If the text is not a signature, or its key type is not supported.
+    /// # Errors
+    /// If the text is not a signature, or its key type is not supported.
     pub fn parse(text: &[u8]) -> Result<Self, InvalidSignature> {
         let bytes = armour::decode(text).ok_or(InvalidSignature::Malformed)?;
         let rest = bytes.strip_prefix(HEAD).ok_or(InvalidSignature::Malformed)?;

@@ -35,7 +35,8 @@ impl Content {
 
     /// Appends the lines of `next`, starting on a new line.
     ///
-    /// # Errors If the line feed that separates the two cannot be written to `scratch`.
+    /// # Errors
+    /// If the line feed that separates the two cannot be written to `scratch`.
     pub fn append(&mut self, next: Self, scratch: &Arc<Scratch>) -> Result<()> {
         if next.bytes == 0 {
             return Ok(());

@@ -44,7 +44,8 @@ impl RuleHits {
 impl Keywords {
     /// Builds the automaton from the keywords of each rule.
     ///
-    /// # Errors If there are too many keywords.
+    /// # Errors
+    /// If there are too many keywords.
     pub fn new<'k>(of_rules: impl Iterator<Item = &'k [String]>) -> Result<Self, BuildError> {
         let (mut patterns, mut rules, mut always) = (Vec::<String>::new(), Vec::<Vec<usize>>::new(), Vec::new());
         for (rule, keywords) in of_rules.enumerate() {

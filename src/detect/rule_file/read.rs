@@ -32,7 +32,8 @@ const MAX_REGEX_BYTES: usize = 64 << 20;
 impl RuleFile {
     /// Reads a rule file.
     ///
-    /// # Errors If the file cannot be read, and those of [`parse`](Self::parse).
+    /// # Errors
+    /// If the file cannot be read, and those of [`parse`](Self::parse).
     pub fn read(path: &Path) -> Result<Self> {
         let mut bytes = Vec::new();
         let file = fs::File::open(path).map_err(|error| Error::io(IoAction::Open, path, error))?;

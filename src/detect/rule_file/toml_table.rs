@@ -39,7 +39,8 @@ pub struct TomlTable<'t, 'v> {
 impl<'t, 'v> TomlTable<'t, 'v> {
     /// Wraps a table.
     ///
-    /// # Errors If two keys differ only in case.
+    /// # Errors
+    /// If two keys differ only in case.
     pub fn new(text: TomlText<'t>, place: Option<&str>, span: Range<usize>, table: &'v DeTable<'t>) -> Result<Self> {
         let mut values = BTreeMap::new();
         for (key, value) in table {

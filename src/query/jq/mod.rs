@@ -83,7 +83,8 @@ impl JqFilter {
 
     /// Returns the texts of all output values for a row, given by its JSON text.
     ///
-    /// # Errors Returns the reason, for display, if the text is not JSON or the filter fails.
+    /// # Errors
+    /// Returns the reason, for display, if the text is not JSON or the filter fails.
     pub fn outputs(&self, row: &str) -> Result<Vec<String>, String> {
         serde_json::from_str::<&serde_json::value::RawValue>(row).map_err(|error| error.to_string())?;
         let mut outputs = Vec::new();

@@ -196,8 +196,9 @@ impl HistoryReport {
 /// Verifies the history in `dir`, and passes every finding to `found`: first those about first lines, then those about
 /// rows, both in segment order.
 ///
-/// # Errors [`HistoryFault::NotAHistory`] and [`HistoryFault::NoSegments`], and if a directory cannot be listed.
-/// Damage, even of a first line, is not an error.
+/// # Errors
+/// [`HistoryFault::NotAHistory`] and [`HistoryFault::NoSegments`], and if a directory cannot be listed. Damage, even of
+/// a first line, is not an error.
 pub fn verify_history(
     dir: impl AsRef<Path>,
     options: &HistoryVerifyOptions,

@@ -575,7 +575,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn seeking_is_like_in_the_plain_file(
+        fn seeking_works_as_in_the_plain_file(
             length in 0_usize..300_000,
             steps in prop::collection::vec((0_u8..3, any::<prop::sample::Index>(), 0_usize..70_000), 1..20),
         ) {

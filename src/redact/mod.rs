@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_find_that_remains_keeps_the_bundle_from_being_written() {
+    fn a_remaining_find_prevents_the_bundle() {
         is_refused_at(b"{\"a\":1}\n{\"m\":\"jane@corp.io\"}\n", 2);
         is_refused_at(b"{\"a\":1}\n{\"a\":2}\ntorn jane@corp.io\n", 3);
     }

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_the_text_has_are_not_given_again() {
+    fn names_in_the_text_are_not_assigned_again() {
         let mut used = UsedNumbers::default();
         used.collect(b"xuser-1 User-02 user-4, secret-1,").unwrap();
         used.collect(br#"{"a":"\u0075ser\u002d5"}"#).unwrap();

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn logs_that_are_written_in_turns_read_back_unchanged() {
+    fn alternating_logs_read_back_unchanged() {
         let dir = tempfile::tempdir().unwrap();
         let scratch = Scratch::create_in(dir.path()).unwrap();
         let mut writers = [0, 1, 2].map(|_| ContentWriter::new(&scratch, &NoProgress));

@@ -102,7 +102,7 @@ fn encrypted_bundles_are_signed_like_others() {
 }
 
 #[test]
-fn what_is_missing_or_wrong_is_said() {
+fn missing_and_wrong_keys_are_reported() {
     let home = home();
     with_passphrase(&home);
     lock(&home);

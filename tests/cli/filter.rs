@@ -63,7 +63,7 @@ fn bundles_go_through_pipes() {
 }
 
 #[test]
-fn what_is_made_of_a_filtered_bundle_does_not_overwrite_whole_logs() {
+fn bundles_made_from_a_filtered_one_do_not_overwrite_whole_logs() {
     let home = home();
     let log = home.dirs().patchwork.join("runs.jsonl");
     let before = fs::read(&log).unwrap();

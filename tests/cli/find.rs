@@ -58,7 +58,7 @@ fn rows_are_found_by_their_values() {
 }
 
 #[test]
-fn rows_are_printed_in_other_forms() {
+fn rows_are_printed_in_other_formats() {
     let home = home();
     let mut all = String::new();
     for arguments in [
@@ -77,7 +77,7 @@ fn rows_are_printed_in_other_forms() {
 }
 
 #[test]
-fn what_is_not_understood_is_pointed_at() {
+fn malformed_filters_are_located() {
     let home = home();
     let mut all = String::new();
     for arguments in [
@@ -145,7 +145,7 @@ fn the_first_and_last_rows_of_a_large_log_are_found_without_reading_the_rest() {
 }
 
 #[test]
-fn a_reader_that_leaves_early_is_no_error() {
+fn a_reader_that_leaves_early_is_not_an_error() {
     let home = home();
     let mut command = command(home.path(), &["cat", "b.gz", "--format", "pretty"]);
     let output = command.stdout(fs::File::create(home.path().join("out")).unwrap()).output().unwrap();

@@ -75,7 +75,7 @@ fn a_history_of_one_segment_has_no_rate() {
 }
 
 #[test]
-fn a_directory_that_is_no_sound_history_is_refused() {
+fn a_directory_that_is_not_a_sound_history_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let history = HistoryBuilder::with_segments(dir.path().join("h"), 4);
     fs::create_dir(dir.path().join("photos")).unwrap();

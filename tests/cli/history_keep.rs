@@ -1,4 +1,4 @@
-//! What `keep` prints, and its exit codes.
+//! The output and exit codes of `keep`.
 
 use std::fs;
 use std::path::Path;

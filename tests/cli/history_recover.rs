@@ -44,7 +44,7 @@ fn a_sound_history_is_recovered_whole() {
 }
 
 #[test]
-fn what_is_left_of_a_damaged_history_is_kept_in_order() {
+fn intact_rows_of_a_damaged_history_stay_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let history = history(&dir);
     let before = rows(&dir, "h");
@@ -75,7 +75,7 @@ fn what_is_left_of_a_damaged_history_is_kept_in_order() {
 }
 
 #[test]
-fn segments_of_another_history_are_left_out_and_doubled_ones_are_not() {
+fn segments_of_another_history_are_skipped_and_duplicate_ones_are_not() {
     let dir = tempfile::tempdir().unwrap();
     let history = history(&dir);
     let beside = |path: &std::path::Path| history.path(0).with_file_name(path.file_name().unwrap());
@@ -93,7 +93,7 @@ fn segments_of_another_history_are_left_out_and_doubled_ones_are_not() {
 }
 
 #[test]
-fn nothing_is_written_where_nothing_is_left() {
+fn nothing_is_written_if_nothing_is_recoverable() {
     let dir = tempfile::tempdir().unwrap();
     let history = HistoryBuilder::with_segments(dir.path().join("h"), 2);
     (0..2).for_each(|segment| fs::write(history.path(segment), "").unwrap());
@@ -109,7 +109,7 @@ fn nothing_is_written_where_nothing_is_left() {
 }
 
 #[test]
-fn a_recovered_segment_keeps_its_label_and_is_no_segment() {
+fn a_recovered_segment_keeps_its_label_and_is_not_a_segment() {
     let dir = tempfile::tempdir().unwrap();
     let path = history(&dir).path(6);
     let bytes = fs::read(&path).unwrap();

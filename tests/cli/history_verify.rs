@@ -84,7 +84,7 @@ fn damaged_rows_are_located_in_their_segment() {
 }
 
 #[test]
-fn an_unreadable_first_line_leaves_no_verdict_unharmed() {
+fn an_unreadable_first_line_contradicts_every_verdict() {
     insta::assert_snapshot!(verify_changed(|_, history| {
         let path = history.path(3);
         let bytes = fs::read(&path).unwrap();
@@ -166,7 +166,7 @@ fn foreign_files_and_a_missing_checkpoint_are_notes() {
 }
 
 #[test]
-fn what_is_not_a_history_has_a_message_of_its_own() {
+fn anything_but_a_history_has_its_own_message() {
     let dir = dir();
     let history = HistoryBuilder::with_segments(dir.path().join("h"), 2);
     fs::create_dir_all(dir.path().join("empty/segments")).unwrap();

@@ -58,7 +58,7 @@ fn a_redacted_bundle_is_clean_and_can_be_checked() {
 }
 
 #[test]
-fn a_file_of_rules_is_used_and_asked_for_again() {
+fn a_rule_file_is_used_and_required_again() {
     let home = home();
     let rules = "[[rules]]\nid = 'number'\nregex = 'createdAt.*'\n\n[[rules]]\nid = 'source'\npath = 'src'\n\
                  regex = '/(sr[a-z])'\nkeywords = ['/SR']\n\n[[rules]]\nid = 'p12'\npath = 'p12$'\n";
@@ -276,7 +276,7 @@ fn rules_that_match_names_of_this_program_stop_no_redaction() {
 }
 
 #[test]
-fn names_of_users_are_found_in_any_case_but_are_no_parts_of_logs() {
+fn user_names_are_replaced_in_any_case_but_names_of_logs_are_kept() {
     let home = Home::new();
     let rows = concat!(
         "{\"createdAt\":1777716000000,\"a\":\"/home/\u{c9}mile/x\",\"b\":\"\u{c9}mile, \u{e9}mile and \u{c9}MILE\"}\n",

@@ -1,4 +1,4 @@
-//! What `report` writes and prints, and its exit codes. The page itself is tested in a browser (src/report/page/test/).
+//! The files, output and exit codes of `report`. The page itself is tested in a browser (src/report/page/test/).
 
 use std::fs;
 use std::path::Path;
@@ -65,7 +65,7 @@ fn a_name_cannot_end_the_data_block() {
 }
 
 #[test]
-fn rows_are_left_out_when_they_are_too_many_or_not_wanted() {
+fn rows_are_not_embedded_if_too_many_or_not_requested() {
     let home = home();
     let limited = run(home.path(), &["report", "b.jsonl.gz", "-o", "r.html", "--max-embed", "0.1kB"]);
     assert_eq!(limited.code, 2, "{}", limited.stderr);
@@ -201,7 +201,7 @@ fn bad_input_leaves_nothing_behind() {
     assert_eq!(verified.code, 0, "{}", verified.text());
 }
 
-/// What the page's own tests read (`page/test/contract.test.ts`) is what the program writes.
+/// Checks that the data in the page's own tests (`page/test/contract.test.ts`) is written by this program.
 #[cfg(feature = "seal")]
 #[test]
 fn the_page_is_tested_with_the_data_that_the_program_writes() {

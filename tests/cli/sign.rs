@@ -399,7 +399,7 @@ fn each_run_of_keep_signs_the_whole_history() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_service_signs_also_the_last_segment() {
+fn a_service_also_signs_the_last_segment() {
     let home = home();
     let mut service = command(home.path(), &["keep", "h", "--follow", "--sign", "ed25519"]);
     let mut service = service.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();

@@ -73,7 +73,7 @@ fn status_json_has_the_same() {
 }
 
 #[test]
-fn an_overdue_run_is_told() {
+fn an_overdue_run_is_reported() {
     let home = Home::new();
     let run_at = |hour: i64, arguments: &[&str]| shown(home.path(), arguments, u64::try_from(hour).unwrap());
     for hour in 0..3 {
@@ -142,7 +142,7 @@ fn logs_that_are_gone_can_be_restored_from_the_history() {
 }
 
 #[test]
-fn a_history_that_is_not_there_is_not_vouched_for() {
+fn a_missing_history_is_not_reported_as_kept() {
     let home = Home::new().with("runs.jsonl", rows(3, 10));
     assert_eq!(run(home.path(), &["keep", "mnt", "-q"]).code, 0);
     let [mnt, disk] = ["mnt", "disk"].map(|name| home.path().join(name));
@@ -156,7 +156,7 @@ fn a_history_that_is_not_there_is_not_vouched_for() {
 
 #[cfg(unix)]
 #[test]
-fn what_cannot_be_looked_at_is_unknown_and_not_missing() {
+fn uninspectable_paths_are_unknown_instead_of_missing() {
     use std::os::unix::ffi::OsStrExt as _;
 
     let home = Home::new().with("runs.jsonl", rows(3, 10));

@@ -12,7 +12,7 @@ pub struct Planted {
     pub rule: &'static str,
     /// The text.
     pub text: String,
-    /// What must not remain of it.
+    /// The part that must not remain.
     pub secret: String,
 }
 

@@ -116,11 +116,11 @@ fn name_of(bundle: &Path) -> &str {
     bundle.file_name().unwrap().to_str().unwrap().strip_suffix(".jsonl.gz").unwrap()
 }
 
-/// What is known of a conformance bundle.
+/// The recorded facts about a conformance bundle.
 struct Expected {
     name: String,
     verdict: String,
-    /// What is damaged, if anything.
+    /// The damaged part, if any.
     damage: Option<String>,
     /// The SHA-256 of each log.
     logs: BTreeMap<String, String>,

@@ -1,4 +1,4 @@
-//! What is found in which form: nothing of it remains in a redacted row.
+//! The forms in which finds are recognised. None of them remains in a redacted row.
 
 use crate::common::planted::planted;
 use crate::common::{Home, bundle, indexed, restore_all};
@@ -40,7 +40,7 @@ const DISCORD: &str = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GAbCdE.abcdefghijklmnopqrstuvwxy
 const TERRAFORM: &str = "abcdefghij1234.atlasv1.abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghij12";
 
 #[test]
-fn what_follows_an_escape_is_found() {
+fn text_after_an_escape_is_found() {
     let befores = [r"x\n", r"x\t", r"x\r", r"x\b", r"x\f", r"\u2192", r"\u001b[32m", "%3D", "%22", r"\\n", r"\\u2192"];
     let texts =
         [DISCORD, TERRAFORM, "10.20.30.40", "fd12:3456:789a::7", "ivan1@corpx.io", "Pwd=hunter9;Server=db9;Database=y"];
@@ -122,7 +122,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn whatever_is_found_in_a_string_is_found_in_its_row(
+    fn finds_in_a_string_are_also_found_in_its_row(
         rows in prop::collection::vec((any_key(), any_text(), prop::collection::vec(0..6_u8, 1..9)), 30)
     ) {
         let detector = Detector::new(&DetectOptions::default()).unwrap();
@@ -304,7 +304,7 @@ fn secrets_of_headers_commands_and_pairs_are_found() {
 }
 
 #[test]
-fn words_that_stand_in_place_of_a_secret_are_not_found() {
+fn words_used_in_place_of_a_secret_are_not_found() {
     are_clean(&[
         r#"{"token":"string","credentials":"include","authorization":"required","apiKey":"sk-...","secret":"ghp_…"}"#,
         r#"{"password":"$DB_PASSWORD","secret":"$secret","token":"$1","apiKey":"${K}","cookie":"$(x)"}"#,

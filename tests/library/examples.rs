@@ -87,7 +87,7 @@ fn serve_responds_with_a_bundle() {
 }
 
 #[test]
-fn import_after_a_look_asks_before_it_imports() {
+fn import_after_a_look_asks_first() {
     let from = home_with_logs();
     let to = Home::new();
     std::fs::write(to.path().join("b.gz"), bundle(&from)).unwrap();

@@ -6,7 +6,7 @@ const TEXT: &str =
     "patchwork-traces/0f1e2d3c4b5a69788796a5b4c3d2e1f0\n231\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n";
 
 #[test]
-fn a_checkpoint_reads_what_it_writes() {
+fn a_checkpoint_parses_to_itself() {
     let checkpoint: Checkpoint = TEXT.parse().unwrap();
     assert_eq!(checkpoint.id.to_string(), "0f1e2d3c4b5a69788796a5b4c3d2e1f0");
     assert_eq!(checkpoint.size, 231);
@@ -53,7 +53,7 @@ const PROOF: &str = "patchwork-traces-proof 1\n0f1e2d3c4b5a69788796a5b4c3d2e1f0\
                      47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\nZ/ydYcZThZLxuWUhnZ/i0Pm7n8f5x0B3XO+Nbf0J4x8=\n";
 
 #[test]
-fn a_proof_reads_what_it_writes() {
+fn a_proof_parses_to_itself() {
     let proof: SegmentProof = PROOF.parse().unwrap();
     assert_eq!((proof.segment, proof.size, proof.hashes.len()), (1, 3, 2));
     assert_eq!(proof.to_string(), PROOF);

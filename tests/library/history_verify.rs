@@ -113,7 +113,7 @@ fn a_cancelled_verification_gives_no_verdict() {
 }
 
 #[test]
-fn a_history_that_went_on_twice_names_every_doubled_segment() {
+fn a_history_that_was_continued_twice_names_every_duplicate_segment() {
     let dir = tempfile::tempdir().unwrap();
     let mut history = HistoryBuilder::with_segments(dir.path().join("h"), 4);
     let mut copy = HistoryBuilder::with_segments(dir.path().join("copy"), 4);

@@ -466,7 +466,7 @@ fn an_edit_that_leaves_length_and_time_of_a_log_is_noticed() {
 }
 
 #[test]
-fn a_line_feed_that_comes_alone_is_restored() {
+fn a_line_feed_that_arrives_alone_is_restored() {
     let mut machine = Machine::new();
     machine.append("decision_traces.jsonl", row(1) + row(2).trim_end());
     machine.keep();
@@ -562,7 +562,7 @@ fn a_clock_that_was_set_back_does_not_matter() {
 }
 
 #[test]
-fn the_pace_says_when_rows_are_lost() {
+fn the_pace_predicts_when_rows_are_lost() {
     let mut machine = Machine::new();
     machine.append("decision_traces.jsonl", long_rows(0..10));
     machine.keep();

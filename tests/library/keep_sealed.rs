@@ -350,7 +350,7 @@ fn an_encrypted_segment_has_the_name_of_one() {
 }
 
 #[test]
-fn a_segment_that_is_there_encrypted_and_in_plain_text_is_recovered_once() {
+fn a_segment_that_exists_encrypted_and_in_plain_text_is_recovered_once() {
     let machine = Machine::with_history();
     let segment = &machine.segments()[1];
     let mut plain = Vec::new();
@@ -379,7 +379,7 @@ fn copies_of_a_history_leave_each_other_their_notes() {
 }
 
 #[test]
-fn what_is_sound_of_an_encrypted_history_is_recovered_with_the_key() {
+fn intact_segments_of_an_encrypted_history_are_recovered_with_the_key() {
     let machine = Machine::with_history();
     fs::write(&machine.segments()[1], b"age-encryption.org/v1\n").unwrap();
     let target = machine.home.path().join("recovered.jsonl.gz");

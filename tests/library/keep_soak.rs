@@ -27,7 +27,7 @@ struct Log {
     lost_in_race: BTreeSet<u64>,
 }
 
-/// What one simulation found.
+/// The result of one simulation.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub struct Outcome {
     /// Gaps that were reported although no row is missing.
@@ -53,7 +53,7 @@ struct Simulation {
     bundles: Vec<(usize, Vec<u8>)>,
     holds: bool,
     imports: bool,
-    /// What encrypts most segments, and decrypts them when all is over.
+    /// The keys that encrypt most segments and decrypt them at the end.
     sealing: Option<(Sealer, DecryptionKeys)>,
 }
 

@@ -172,7 +172,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn every_line_is_there_as_often_as_in_the_bundle_that_has_it_most_often(
+    fn each_line_has_the_highest_count_of_all_bundles(
         all in overlapping_logs(),
         days in proptest::collection::vec(0..3_i64, 6),
         shuffle in any::<u64>(),

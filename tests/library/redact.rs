@@ -185,7 +185,7 @@ fn keyed_names_are_the_same_in_every_bundle() {
 }
 
 #[test]
-fn names_that_are_there_already_are_not_given_to_something_else() {
+fn existing_names_are_not_assigned_to_other_values() {
     let log = "{\"m\":\"jane@corp.io user-7\",\"password\":\"p\"}\n{\"m\":\"10.1.2.3 Email\\u002d2 bob@corp.io\"}\n";
     let once = bundle(&Home::new().with("runs.jsonl", log));
     let emails = redacted(&once, &redact_options().detect(DetectOptions::default().only(["email-address"])));
@@ -198,7 +198,7 @@ fn names_that_are_there_already_are_not_given_to_something_else() {
 }
 
 #[test]
-fn keys_that_differ_still_do() {
+fn different_keys_stay_different() {
     let log = "{\"email-1\":1,\"jane@corp.io\":2,\"bob@corp.io\":{\"jane@corp.io\":3},\"email-2 (2)\":4}\n";
     let expected = "{\"email-1\":1,\"email-3\":2,\"email-4\":{\"email-3\":3},\"email-2 (2)\":4}\n";
     assert_eq!(redacted_log(log, &redact_options()), expected);
@@ -364,7 +364,7 @@ fn a_redacted_bundle_with_anything_else_in_it_is_found_out() {
 }
 
 #[test]
-fn values_that_look_like_names_are_values_until_they_were_redacted() {
+fn values_that_look_like_names_are_values_before_a_redaction() {
     let log = concat!(
         "{\"password\":\"secret-2024\",\"api_key\":\"user-1234567890abcdef\",\"m\":\"Bearer secret-0123456789abcdef\"}\n",
         "{\"m\":\"https://host-55555/ postgres://u:user-77777@host-1/ user-42424@icorp.io\",\"cwd\":\"/home/user-31/x\"}\n",
@@ -386,7 +386,7 @@ fn values_that_look_like_names_are_values_until_they_were_redacted() {
 }
 
 #[test]
-fn routes_of_web_sites_are_no_names_of_users() {
+fn routes_of_web_sites_are_not_user_names() {
     let log = concat!(
         "{\"m\":\"GET /home/billing 200, POST /api/Users/renew, \\\"PUT\\\" \\\"/home/plans/x\\\", COPY . /home/src/app\"}\n",
         "{\"m\":\"/home/dashboard and /home/index.html and /home/tabs?tab=1\"}\n",
@@ -399,7 +399,7 @@ fn routes_of_web_sites_are_no_names_of_users() {
 }
 
 #[test]
-fn options_that_name_nothing_or_show_something_are_refused() {
+fn options_that_match_nothing_or_reveal_something_are_refused() {
     let log = "{\"createdAt\":1,\"a\":{\"b\":1},\"jane@corp.io\":1}\n{\"c\":[{\"d\":null}]}\ntorn\n";
     let original = bundle(&Home::new().with("runs.jsonl", log));
     let fault = |options: RedactOptions| match try_redact(&original, &options).unwrap_err().kind() {

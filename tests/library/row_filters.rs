@@ -155,7 +155,7 @@ fn errors_of_conditions_point_at_the_place() {
 }
 
 #[test]
-fn texts_are_found_as_they_are_and_without_escapes() {
+fn texts_are_found_literally_and_decoded() {
     let row = r#"{"command":"git commit -m \"fix: caf\u00e9\" \u002d-amend","path":"C:\\dir\/x"}"#;
     for text in [
         "git commit",
@@ -304,7 +304,7 @@ fn printed(bundle: Bundle<'_>, options: &CatOptions) -> Vec<String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
-    fn any_question_has_the_same_answer_however_the_bundle_is_read(
+    fn any_query_has_the_same_result_for_every_reader(
         rows in proptest::collection::vec(object(value()), 0..30),
         question in question(),
     ) {

@@ -129,7 +129,7 @@ fn a_rule_with_the_name_of_a_built_in_one_adds_to_it() {
 }
 
 #[test]
-fn what_is_not_understood_is_named() {
+fn malformed_and_unsupported_rules_are_named() {
     let of_rule = |line: &str| format!("[[rules]]\nid = 'a'\nregex = 'x'\n\n[[rules]]\nid = 'b'\n{line}");
     for (text, place, line, reason) in [
         (of_rule("regx = 'y'"), Some("rule b"), 7, "unknown key `regx`"),
@@ -183,7 +183,7 @@ fn what_is_not_understood_is_named() {
 }
 
 #[test]
-fn what_has_no_meaning_for_logs_is_counted() {
+fn parts_that_do_not_apply_to_logs_are_counted() {
     let unused = rule_file(RULES).unused();
     assert_eq!((unused.rules_of_paths, unused.paths_of_rules, unused.allowlists), (1, 1, 1));
     assert_eq!(rule_file(RULES).names().collect::<Vec<_>>(), ["badge", "whole", "pair"]);
@@ -205,7 +205,7 @@ fn log_of(bundle: &[u8]) -> String {
 }
 
 #[test]
-fn a_redaction_by_a_file_of_rules_can_be_checked_with_that_file_only() {
+fn a_redaction_with_a_rule_file_can_only_be_checked_with_that_file() {
     let original = bundle(&Home::new().with("runs.jsonl", "{\"badge\":\"abcd1234\"}\n{\"m\":\"badge: abcd1234.\"}\n"));
     let options = RedactOptions::new("tests").detect(detect(RULES));
     let by_rules = redacted(&original, &options).unwrap();

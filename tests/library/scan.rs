@@ -139,7 +139,7 @@ fn every_prefix_of_a_token_is_planted() {
 }
 
 #[test]
-fn what_only_looks_like_a_find_is_not_one() {
+fn lookalikes_are_not_found() {
     for text in [
         "ghp_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq18 has a wrong checksum",
         "git@github.com:org/repo.git, noreply@anthropic.com and user@example.com",
@@ -179,7 +179,7 @@ fn the_longest_find_wins_and_nothing_is_left_uncovered() {
 }
 
 #[test]
-fn names_of_users_are_found_wherever_the_home_directory_is() {
+fn user_names_are_found_wherever_the_home_directory_is() {
     let home = Home::new()
         .with("runs.jsonl", "{\"createdAt\":1,\"x\":\"ask Marlowe, not marlowes\"}\n")
         .with("decision_traces.jsonl", "{\"createdAt\":1,\"x\":\"\\/home\\/marlowe\"}\n");

@@ -236,7 +236,7 @@ proptest! {
 }
 
 #[test]
-fn each_of_several_recipients_can_read_and_nobody_else() {
+fn only_the_recipients_can_read() {
     let content = small_bundle();
     let for_both = seal(&sealer(&[RECIPIENT, OTHER_RECIPIENT]), &content);
     for identity in [IDENTITY, OTHER_IDENTITY] {
@@ -288,7 +288,7 @@ fn typed(passphrases: &[&str]) -> (DecryptionKeys, Arc<Mutex<Vec<(String, u32)>>
 }
 
 #[test]
-fn a_wrong_passphrase_is_asked_for_again_also_for_a_stream() {
+fn a_wrong_passphrase_is_asked_for_again_even_for_a_stream() {
     let content = small_bundle();
     let by_age = lock("right", &content);
     let by_patchwork = include_bytes!("../../fixtures/sealed/three_rows.jsonl.gz.enc");
@@ -386,7 +386,7 @@ fn files_of_keys_may_have_the_marks_of_other_systems() {
 }
 
 #[test]
-fn what_is_encrypted_or_compressed_once_too_often_is_named() {
+fn nested_encryption_or_compression_is_named() {
     let gzip = |content: &[u8]| {
         let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         out.write_all(content).unwrap();
@@ -417,7 +417,7 @@ fn what_is_encrypted_or_compressed_once_too_often_is_named() {
 }
 
 #[test]
-fn other_keys_are_told_from_mistyped_ones() {
+fn other_keys_are_distinguished_from_mistyped_ones() {
     let utf16: Vec<u8> = [0xfeff_u16].into_iter().chain(IDENTITY.encode_utf16()).flat_map(u16::to_le_bytes).collect();
     let ssh = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFm7hQ7Uc1sK1yZ0Pp8x0gJ6dZ0l1w== me@example.org";
     for (text, expected) in [
@@ -449,7 +449,7 @@ fn other_keys_are_told_from_mistyped_ones() {
 }
 
 #[test]
-fn work_without_measure_is_refused_at_once() {
+fn an_excessive_work_factor_is_refused_at_once() {
     let keys = DecryptionKeys::default().passphrase(Passphrase::new("x".to_owned()));
     let body = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     for work in [23, 30, 63] {

@@ -123,7 +123,7 @@ fn other_line_lengths_and_line_ends_are_accepted() {
 }
 
 #[test]
-fn unsupported_and_foreign_texts_are_no_signatures() {
+fn unsupported_and_foreign_texts_are_not_signatures() {
     for text in ["", "x", "-----BEGIN SSH SIGNATURE-----\n-----END SSH SIGNATURE-----\n"] {
         assert_eq!(text.parse::<Signature>(), Err(InvalidSignature::Malformed), "{text}");
         assert_eq!(check(text, "").verdict(MESSAGE), SignatureVerdict::Malformed);

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_go_refuses_is_refused() {
+    fn patterns_that_go_rejects_are_rejected() {
         for pattern in [r"(?=a)", r"(?<!a)", r"(a)\1", r"a(", r"[a", r"*a", r"\", r"(?P=a)"] {
             assert!(regex::Regex::new(&translate(pattern)).is_err(), "{pattern}");
         }

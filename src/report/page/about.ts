@@ -1,8 +1,8 @@
-/** What a row is about, in a few words. */
+/** Summarises rows in a few words. */
 
 import type { Facts } from "./row.ts";
 
-/** Returns what a row of `source` is about, or nothing if the page doesn't know. */
+/** Returns a summary of a row of `source`, or an empty string for an unknown kind of row. */
 export function about(source: string, facts: Facts): string {
   switch (source) {
     case "runs":
@@ -23,7 +23,7 @@ export function about(source: string, facts: Facts): string {
   }
 }
 
-/** Returns what was decided, in a few words. */
+/** Returns a summary of a decision. */
 export function decided(source: string, facts: Facts): string {
   switch (source) {
     case "decision_traces":

@@ -1,4 +1,4 @@
-/** Calls by tool: how often, how many failed, how long they took. */
+/** Calls by tool: their number, failures and durations. */
 
 import type { Model } from "./model.ts";
 import { isIn, type Range } from "./range.ts";
@@ -26,7 +26,7 @@ export function toolUses(model: Model, range: Range): ToolUse[] {
     if (!Number.isNaN(model.durations[row])) sum.timed++;
     calls.set(tool, sum);
   }
-  // All durations in memory once, in arrays of their very size: there can be millions.
+  // All durations in memory once, in arrays of the exact size, because there can be millions.
   for (const sum of calls.values()) sum.durations = new Float64Array(sum.timed);
   for (const row of activityRows(model, range)) {
     const sum = calls.get(model.tools[row]);
@@ -45,7 +45,7 @@ function* activityRows(model: Model, range: Range): Generator<number> {
   }
 }
 
-/** Returns the median, the least duration that 95 of 100 don't exceed, and the longest. Sorts `durations`. */
+/** Returns the median, the 95th percentile and the maximum. Sorts `durations`. */
 export function spread(durations: Float64Array): Pick<ToolUse, "median" | "p95" | "longest"> {
   const { length } = durations.sort();
   if (length === 0) return { median: NaN, p95: NaN, longest: NaN };

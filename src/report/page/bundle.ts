@@ -1,4 +1,4 @@
-/** Opens a bundle: by its chunk index where that holds, otherwise by reading it from the start. */
+/** Opens a bundle: by its chunk table if that is right, otherwise by reading it from the start. */
 
 import { combineCrc32, crc32, join, sha256 } from "./bytes.ts";
 import { type Chunk, MAX_CHUNK_BYTES } from "./chunks.ts";
@@ -7,10 +7,10 @@ import { type Manifest, parseManifest } from "./manifest.ts";
 import { findMembers, MemberReader, TooManyMembers } from "./members.ts";
 import { Pace } from "./pace.ts";
 
-/** A reason why a file can't be shown, and what to do. */
+/** The reason why a file can't be shown, and what to do. */
 export class BundleError extends Error {}
 
-/** A reason why this page can't read a file that may be sound. */
+/** The reason why this page can't read a file that may be intact. */
 export class LimitError extends BundleError {}
 
 /** An open bundle. */
@@ -20,11 +20,11 @@ export interface Bundle {
   manifest: Manifest;
   digest: string;
   chunks: Chunk[];
-  /** Why the bundle was read from the start, if it was. */
+  /** The reason why the bundle was read from the start, if it was. */
   note?: string;
-  /** What contradicts the manifest. */
+  /** The contradictions of the manifest. */
   problems: string[];
-  /** Why the page stopped reading a bundle that may be sound, if it did. */
+  /** The reason why the page stopped reading a bundle that may be intact, if it did. */
   limit?: string;
 }
 
@@ -37,7 +37,7 @@ const BLOCK_BYTES = 1 << 20;
 const TAIL_BYTES = 10;
 const LINE_FEED = 10;
 
-/** Receives how much of a file was read, from 0 to 1. */
+/** Receives the fraction of a file that was read, from 0 to 1. */
 export type Progress = (part: number) => void;
 
 /** A file that does not inflate as one gzip member. */
@@ -57,7 +57,7 @@ export async function openBundle(blob: Blob, name: string, progress: Progress, m
     throw error;
   });
   if (!(bundle instanceof Error) && bundle.problems.length === 0) return bundle;
-  // Browsers inflate one member. A sound bundle may have several, and zeros after them.
+  // Browsers inflate only one member. An intact bundle may have several, followed by zeros.
   try {
     const members = await findMembers(blob, new Pace());
     if (members !== undefined) return await open(members);
@@ -96,7 +96,7 @@ async function openText(text: BundleText, progress: Progress, mustReadAll: boole
   return { ...bundle, ...read, note };
 }
 
-/** Reads a bundle from the start because chunks weren't where its index says. Returns undefined if it is damaged. */
+/** Reads a bundle from the start because chunks weren't at their recorded offsets. Returns undefined if it is damaged. */
 export async function reopenFromStart(bundle: Bundle, progress: Progress): Promise<Bundle | undefined> {
   const again = await openBundle(bundle.blob, bundle.name, progress, true);
   return again.problems.length === 0 ? again : undefined;
@@ -168,7 +168,7 @@ async function readManifestLine(reader: TextReader): Promise<Uint8Array<ArrayBuf
   }
 }
 
-/** Returns the chunks where the index says, if the container is as FORMAT.md says (R-62). */
+/** Returns the chunks at their recorded offsets, if the container is as FORMAT.md requires (R-62). */
 async function indexedChunks(blob: Blob, head: Uint8Array, line: Uint8Array<ArrayBuffer>, manifest: Manifest) {
   const files = manifest.files;
   if (files.some((file) => file.rows > 0 && file.chunks.length === 0)) return undefined;
@@ -197,7 +197,7 @@ async function indexedChunks(blob: Blob, head: Uint8Array, line: Uint8Array<Arra
   });
 }
 
-/** Reads the rows of a text, and keeps them as chunks outside of the page's own memory. */
+/** Reads the rows of a text, and keeps them as chunks outside the page's own memory. */
 async function readAll(reader: TextReader, skip: number, manifest: Manifest) {
   const collector = new Collector(manifest);
   const pace = new Pace();
@@ -254,7 +254,7 @@ class Collector {
     if (this.bytes > MAX_CHUNK_BYTES) throw new LimitError("A row is longer than this page can show. Use patchwork-traces cat.");
   }
 
-  /** Returns the chunks. `failure` is why the text ended early; `isLimit` means that nothing may be wrong with it. */
+  /** Returns the chunks. `failure` is the reason why the text ended early; `isLimit` means that it may be intact. */
   finish(failure?: string, isLimit = false) {
     if (failure !== undefined && !isLimit) this.problems.push(failure);
     if (this.isMidLine && failure !== undefined) this.dropLastLine();
@@ -266,7 +266,7 @@ class Collector {
     return { chunks: this.chunks, problems: this.problems, ...(isLimit ? { limit: failure } : {}) };
   }
 
-  /** Leaves out a line that was cut off. */
+  /** Drops a line that was cut off. */
   private dropLastLine() {
     const bytes = join(this.parts, this.bytes);
     this.bytes = bytes.lastIndexOf(LINE_FEED) + 1;

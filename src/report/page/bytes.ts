@@ -2,7 +2,7 @@
 
 const CRC_TABLES = crcTables();
 
-/** Makes the eight tables with which a CRC-32 takes eight bytes at a time. */
+/** Creates the eight tables for computing a CRC-32 eight bytes at a time. */
 function crcTables(): Uint32Array[] {
   const tables = Array.from({ length: 8 }, () => new Uint32Array(256));
   for (let n = 0; n < 256; n++) {
@@ -41,7 +41,7 @@ function multiply(a: number, b: number): number {
   return product >>> 0;
 }
 
-/** Returns the CRC-32 of two texts joined, from that of each and the length of the second. */
+/** Returns the CRC-32 of two concatenated texts, given the CRC-32 of each and the length of the second. */
 export function combineCrc32(first: number, second: number, secondLength: number): number {
   let power = 0x00800000; // x^8: one byte
   let shifted = first;

@@ -1,15 +1,15 @@
-/** Chunks: some consecutive rows of one log, read one by one or many in one go, and checked. */
+/** Chunks: consecutive rows of one log, read one at a time or many at once, and checked. */
 
 import { crc32 } from "./bytes.ts";
 import { type Deflated, inflateTexts, readAll, TextBuffer } from "./inflate.ts";
 
-/** A chunk that isn't where the index says, or isn't what the manifest says. */
+/** A chunk that isn't at its recorded offset, or contradicts the manifest. */
 export class ChunkError extends Error {}
 
 /** A chunk that is too long for a page. */
 export class TooLongError extends ChunkError {}
 
-/** A part of a file. */
+/** A byte range of a file. */
 export interface FilePart {
   blob: Blob;
   /** The offset of its first byte. */
@@ -18,19 +18,19 @@ export interface FilePart {
   end: number;
 }
 
-/** Some consecutive rows of one log. */
+/** Consecutive rows of one log. */
 export interface Chunk {
   file: number;
   firstRow: number;
   rows: number;
   bytes: number;
-  /** The chunk, compressed or in plain, in the file or in memory. */
+  /** The chunk, compressed or not, in the file or in memory. */
   at: FilePart | Uint8Array<ArrayBuffer>;
-  /** The checksum of its lines, where they are compressed. */
+  /** The checksum of its lines, if they are compressed. */
   crc32?: number;
-  /** True once the checksum was found right. */
+  /** True once the checksum has been verified. */
   isChecked?: boolean;
-  /** True once the chunk was found not to be what the manifest says, or is too long. */
+  /** True once the chunk is known to contradict the manifest, or to be too long. */
   isUnreadable?: boolean;
 }
 
@@ -63,7 +63,7 @@ export function isRight(chunk: Chunk, lines: Uint8Array): boolean {
 }
 
 /**
- * Reads the chunks of a group in one go, which takes less time and memory than reading each. Calls `visit` with each; its lines are not
+ * Reads the chunks of a group at once, which takes less time and memory than reading each. Calls `visit` with each; its lines are not
  * checked yet. Returns the number of chunks that it read: where that ends, a chunk can't be read so, or `visit` returned false.
  */
 export async function readTogether(chunks: Chunk[], buffer: TextBuffer, visit: (chunk: Chunk, lines: Uint8Array) => boolean | Promise<boolean>): Promise<number> {
@@ -78,7 +78,7 @@ export async function readTogether(chunks: Chunk[], buffer: TextBuffer, visit: (
   return read;
 }
 
-/** Returns the deflate blocks of chunks that follow one another, in the file or in memory. */
+/** Returns the deflate blocks of adjacent chunks, in the file or in memory. */
 function deflated(chunks: Chunk[]): Deflated {
   const inMemory = chunks.map(({ at }) => at).filter((at) => at instanceof Uint8Array);
   return inMemory.length === chunks.length ? inMemory : fileSlice(inFile(chunks));
@@ -88,24 +88,24 @@ function inFile(chunks: Chunk[]): FilePart[] {
   return chunks.map(({ at }) => at).filter((at): at is FilePart => !(at instanceof Uint8Array));
 }
 
-/** Returns parts of a file that follow one another as one: reading a blob of many parts takes four times as long. */
+/** Joins adjacent parts of a file, because reading a blob of many parts takes four times as long. */
 function fileSlice(parts: FilePart[]): Blob {
   return parts[0].blob.slice(parts[0].start, parts[parts.length - 1].end);
 }
 
-/** Reads chunks of a group into memory as they are in the file, for a worker: not every browser lets a worker read files. */
+/** Reads chunks of a group into memory, still compressed, for a worker, because not every browser lets a worker read files. */
 export async function copyChunks(chunks: Chunk[]): Promise<Chunk[]> {
   const bytes = await readAll(fileSlice(inFile(chunks)));
   let start = 0;
   return chunks.map((chunk) => ({ ...chunk, at: bytes.subarray(start, (start += sizeOf(chunk))) }));
 }
 
-/** Returns the length of a chunk as it is in the file. */
+/** Returns the length of a chunk in the file. */
 export function sizeOf({ at }: Chunk): number {
   return at instanceof Uint8Array ? at.length : at.end - at.start;
 }
 
-/** Groups chunks that are read in one go: those that follow one another in the file, up to a few megabytes. */
+/** Groups chunks that are read at once: adjacent ones in the file, up to a few megabytes. */
 export function* groups(chunks: Chunk[]): Generator<Chunk[]> {
   let group: Chunk[] = [];
   let bytes = 0;
@@ -137,7 +137,7 @@ export function linesOf(chunk: Chunk, bytes: Uint8Array): LoadedChunk {
   return loaded;
 }
 
-/** Finds the lines of a chunk. Returns undefined if they are not as many as the manifest says. */
+/** Finds the lines of a chunk. Returns undefined if their number contradicts the manifest. */
 export function linesIn(chunk: Chunk, bytes: Uint8Array): LoadedChunk | undefined {
   const lines = new Uint32Array(chunk.rows + 1);
   let count = 0;

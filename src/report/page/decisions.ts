@@ -1,11 +1,11 @@
-/** Decisions and approvals, each with what came of it: rows of several logs joined by `ref` or `callId`. */
+/** Decisions and approvals, each with its outcome: rows of several logs joined by `ref` or `callId`. */
 
 import { rowColumn } from "./growable.ts";
 import { type Facts, isApproval } from "./row.ts";
 
 const MAX_KEYS = 200_000;
 
-/** The rows that record decisions, and the outcomes known of them. */
+/** The rows that record decisions, and their known outcomes. */
 export class Decisions {
   readonly rows = rowColumn();
   private readonly outcomes = new Map<string, string>();
@@ -41,7 +41,7 @@ export class Decisions {
     if (!isOfRequest || key === undefined) this.rows.push(row);
   }
 
-  /** Returns what came of the decision that a row records. */
+  /** Returns the outcome of the decision that a row records. */
   outcomeOf(source: string, facts: Facts): string {
     if (source === "decision_traces") return this.outcomes.get(facts.text("ref", 200) ?? "") ?? "";
     if (source === "activity") return facts.inner("metadata")?.text("decision", 80) ?? "";

@@ -16,7 +16,7 @@ const PART_CHARACTERS = 60_000;
 const MAX_RUN_ROWS = 200;
 const MAX_UNPARSED = 100;
 
-/** What the pane needs of the page. */
+/** The parts of the page that the pane needs. */
 export interface DetailContext {
   model: Model;
   checkOf: (file: number) => LogCheck | undefined;
@@ -110,7 +110,7 @@ export function showUnparsed(log: LogFile) {
 
 function open(title: string, ...children: Child[]) {
   const pane = byId("detail");
-  // A link in the pane opens another row in it, but the pane still came from where it was opened first.
+  // A link in the pane opens another row in it, but closing it still returns the focus to where the pane was first opened.
   if (!pane.contains(document.activeElement)) opener = document.activeElement;
   byId("detail-title").textContent = visible(title);
   byId("detail-body").replaceChildren(...children.filter((child) => child !== undefined));
@@ -119,7 +119,7 @@ function open(title: string, ...children: Child[]) {
   document.body.classList.add("has-detail");
 }
 
-/** What had the focus when the pane was opened. */
+/** The element that had the focus when the pane was opened. */
 let opener: Element | null = null;
 
 /** Closes the pane. The focus goes back to where it was. */
@@ -130,7 +130,7 @@ export function closeDetail() {
   pane.hidden = true;
   document.body.classList.remove("has-detail");
   if (!isOpen || !hadFocus) return;
-  // What opened it may have been drawn anew.
+  // That element may have been redrawn.
   const again = opener?.isConnected === false && opener.id !== "" ? document.getElementById(opener.id) : opener;
   if (again instanceof HTMLElement) again.focus();
 }
@@ -195,7 +195,7 @@ function exactLine(text: RowText): ExactLine {
   return original ?? { text: decode(text.bytes, text.entryAt, text.entryEnd) };
 }
 
-/** Returns the entry laid out, with each number and string as it is in the log. */
+/** Returns the formatted entry, with each number and string as it is in the log. */
 function json(text: RowText): HTMLElement[] {
   const tokens = layOut(decode(text.bytes, text.entryAt, text.entryEnd));
   const pre = el("pre", { class: "json", tabindex: "0", "aria-label": "JSON of the row" });
@@ -231,7 +231,7 @@ function growing(next: () => boolean): HTMLElement[] {
   return [more];
 }
 
-/** Returns text with what is hidden in it marked. */
+/** Returns text with its hidden characters marked. */
 function marked(text: string): (Node | string)[] {
   return [...parts(text)].map((part) => (part.isHidden ? el("span", { class: "control" }, part.text) : part.text));
 }
@@ -247,7 +247,7 @@ function exactView(exact: ExactLine): Child[] {
   return [el("div", { class: "heading-row" }, heading("Exact line"), copy), ...exactText(exact, full, "Exact line of the log")];
 }
 
-/** Returns the exact text of lines, with what is not text marked. */
+/** Returns the exact text of lines, with bytes that are not text marked. */
 function exactText(exact: ExactLine, full: string, label: string): Child[] {
   const note = "text" in exact ? undefined : el("p", { class: "muted" }, "This is not valid UTF-8. Bytes that are not text are shown as \\xNN.");
   const pre = el("pre", { class: "exact", tabindex: "0", "aria-label": label });

@@ -1,12 +1,12 @@
-/** Makes elements. Text is set as text only: nothing from a bundle is ever read as markup. */
+/** Creates elements. Text is only set as text: nothing from a bundle is ever parsed as markup. */
 
 import { number, type Tone } from "./format.ts";
 import { head, visible } from "./visible.ts";
 
-/** What an element can contain. */
+/** The possible content of an element. */
 export type Child = Node | string | undefined;
 
-/** Makes an element with attributes and children. Makes visible what is hidden in strings. */
+/** Creates an element with attributes and children. Makes hidden characters in strings visible. */
 export function el<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   attributes: Record<string, string> = {},
@@ -36,7 +36,7 @@ export interface PlainColumn {
   kind?: "number" | "prose" | "hash";
 }
 
-/** Returns a hash, which is cut short where there is no room. A click selects all of it; paper shows all of it. */
+/** Returns a hash, which is truncated if space is short. A click selects all of it; printing shows all of it. */
 function hashCode(hash: string): HTMLElement {
   return el("code", { title: hash }, hash);
 }
@@ -80,7 +80,7 @@ export function setOptions(input: HTMLSelectElement, values: string[]) {
 
 let statusTimer: ReturnType<typeof setTimeout> | undefined;
 
-/** Tells screen readers, once no more news come for a moment. */
+/** Announces a text to screen readers once no newer text has come for a moment. */
 export function announce(text: string) {
   clearTimeout(statusTimer);
   statusTimer = setTimeout(() => (byId("status").textContent = text), 300);

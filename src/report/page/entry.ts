@@ -1,4 +1,4 @@
-/** Makes the entry of a line, as FORMAT.md says ("Entry"). */
+/** Derives the entry of a line, as FORMAT.md defines it ("Entry"). */
 
 import type { ExactLine } from "./exact.ts";
 
@@ -6,7 +6,7 @@ const ESCAPES = /\\(?:u[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2}|u
 const HALF_LENGTH = "\\ud800".length;
 const CUTS: Record<string, string> = { "\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029", "\r": " " };
 
-/** Returns the text of the entry that a writer makes of a line that is a row. */
+/** Returns the text of the entry that a writer derives from a row. */
 export function entryOf(line: ExactLine): string {
   const text = "text" in line ? line.text : new TextDecoder("utf-8", { ignoreBOM: true }).decode(line.bytes);
   return text

@@ -12,7 +12,7 @@ import { giveUpWorkers, type SearchWorkers, withWorkers, WorkerError } from "./w
 /** The orders in which rows can be listed. */
 export type Order = "log" | "oldest" | "newest" | "longest";
 
-/** What rows to list. */
+/** The rows to list. */
 export interface Filter {
   text: string;
   source: string;
@@ -25,15 +25,15 @@ export interface Filter {
 /** The filter that every row passes. */
 export const ALL_ROWS: Filter = { text: "", source: "", state: "", tool: "", range: ALL_TIME, order: "log" };
 
-/** Returns true if the filter needs to know more of rows than the manifest says. */
+/** Returns true if the filter needs more than the manifest records about rows. */
 export function needsIndex(filter: Filter): boolean {
   return filter.state !== "" || filter.tool !== "" || isLimited(filter.range) || filter.order !== "log";
 }
 
-/** Receives what was found so far, in the order of the logs, and the part of all that was searched: in the end, 1. */
+/** Receives the rows found so far, in log order, and the fraction of all rows that was searched, up to 1. */
 type Report = (found: Found, part: number) => void;
 
-/** Returns the rows that pass, in the order wanted. Calls `report` with those found so far. */
+/** Returns the matching rows, in the requested order. Calls `report` with those found so far. */
 export async function findRows(model: Model, filter: Filter, pace: Pace, report: Report): Promise<Uint32Array<ArrayBuffer>> {
   const rows = filter.text === "" ? await rowsOfIndex(model, filter, pace, report) : await rowsWithText(model, filter, pace, report);
   if (filter.order === "log") return rows;
@@ -73,7 +73,7 @@ async function rowsWithText(model: Model, filter: Filter, pace: Pace, report: Re
     const chunks = numbers.map((number) => model.bundle.chunks[number]);
     const search = (workers?: SearchWorkers) =>
       workers === undefined ? searchHere(model, numbers, filter.text, take) : searchInWorkers(workers, chunks, filter.text, take);
-    // What is in memory is found at once.
+    // Rows in memory are found at once.
     await (model.isSmall ? search() : withWorkers(search));
     return found.values().slice();
   } catch (error) {
@@ -83,7 +83,7 @@ async function rowsWithText(model: Model, filter: Filter, pace: Pace, report: Re
   }
 }
 
-/** Receives what was found in some chunks, and how many chunks are done. */
+/** Receives the rows found in some chunks, and the number of searched chunks. */
 type Taker = (found: Found, done: number) => Promise<void>;
 
 /** Searches chunks in workers. */
@@ -97,7 +97,7 @@ async function searchInWorkers(workers: SearchWorkers, all: Chunk[], text: strin
   for (const chunks of groups(all)) {
     const isLarge = chunks.some((chunk) => chunk.bytes > MAX_CHUNK_BYTES || sizeOf(chunk) > MAX_CHUNK_BYTES);
     const found = isLarge ? searchChunks(chunks, new TextSearch(text), new TextBuffer()) : workers.search(chunks, text);
-    // It may fail while an earlier one is waited for.
+    // It may fail while waiting for an earlier one.
     found.catch(() => undefined);
     asked.push({ count: chunks.length, found });
     if (asked.length >= workers.capacity) await takeFirst();

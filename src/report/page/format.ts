@@ -50,7 +50,7 @@ export function duration(millis: number): string {
   return `${number(Math.round(minutes / 1440))} days`;
 }
 
-/** The tone of a state: what colour it gets. */
+/** The tone of a state, which selects its colour. */
 export type Tone = "good" | "bad" | "warn" | "plain";
 
 const TONES: Record<string, Tone> = {

@@ -42,7 +42,7 @@ export function rowColumn() {
   return new Column((length) => new Uint32Array(length));
 }
 
-/** Gives strings small numbers, from 1. 0 is no string, and the last number stands for all others. */
+/** Assigns small numbers to strings, from 1. 0 means no string, and the last number means any other string. */
 export class Dictionary {
   private readonly codes = new Map<string, number>();
   private readonly names: string[] = [""];
@@ -92,7 +92,7 @@ export function sortByKey(rows: Uint32Array<ArrayBuffer>, key: Float64Array, isD
   return from.map((i) => rows[i]);
 }
 
-/** Returns the two halves of a number for each row that is the larger the later the row comes. */
+/** Returns, for each row, the two halves of a number that increases with the sort key. */
 function ranks(rows: Uint32Array<ArrayBuffer>, key: Float64Array, isDescending: boolean) {
   const lower = new Uint32Array(rows.length).fill(0xffffffff);
   const upper = lower.slice();

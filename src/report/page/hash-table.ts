@@ -2,7 +2,7 @@
 
 const [SEED_A, SEED_B] = crypto.getRandomValues(new Int32Array(2));
 
-/** A table from byte strings to numbers. Its hash has a random seed, so that nobody can prepare collisions. */
+/** A table from byte strings to numbers. Its hash has a random seed, so that collisions cannot be prepared. */
 export class HashTable {
   private first = new Int32Array(1024);
   private second = new Int32Array(1024);

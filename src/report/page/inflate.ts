@@ -1,7 +1,7 @@
-/** Inflates with the browser's own decompressor, and gives the memory of what was read back at once. */
+/** Inflates with the browser's own decompressor, and frees the memory of consumed data at once. */
 
 const READ_BYTES = 4 << 20;
-/** What is inflated at once. A hostile piece of this size inflates to at most 66 MB. */
+/** The number of bytes that are inflated at once. A hostile piece of this size inflates to at most 66 MB. */
 const PIECE_BYTES = 64 << 10;
 const LAST_BLOCK = new Uint8Array([3, 0]);
 const drain = new MessageChannel();
@@ -9,20 +9,20 @@ drain.port2.close();
 
 /** Frees bytes that nothing needs any more. Browsers notice garbage of this kind late, so that hundreds of megabytes would pile up. */
 export function discard(bytes: Uint8Array<ArrayBuffer>) {
-  // What is sent to a closed port goes nowhere, and its memory is free.
+  // The memory of data that is sent to a closed port is freed.
   if (bytes.length > 0 && bytes.length === bytes.buffer.byteLength) drain.port1.postMessage(0, [bytes.buffer]);
 }
 
-/** Receives a part of a text. Returns false if no more is wanted. The part is freed after that. */
+/** Receives a part of a text, which is freed afterwards. Returns false to stop. */
 type PartVisitor = (part: Uint8Array) => boolean | Promise<boolean>;
 
 /** Data that can't be read: a file that was moved or changed since it was opened. */
 export class UnreadableError extends Error {}
 
-/** Deflate blocks: of a file, or parts in memory. */
+/** Deflate blocks, in a file or in parts in memory. */
 export type Deflated = Blob | Uint8Array<ArrayBuffer>[];
 
-/** Inflates deflate blocks of which none is the last. Returns true if they inflate to their end, and every part was wanted. */
+/** Inflates deflate blocks, none of which is the last. Returns true if they inflate completely, and no part stopped it. */
 async function inflate(data: Deflated, take: PartVisitor): Promise<boolean> {
   const stream = new DecompressionStream("deflate-raw");
   const reader = stream.readable.getReader() as ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
@@ -79,7 +79,7 @@ export async function readAll(data: Blob): Promise<Uint8Array<ArrayBuffer>> {
   }
 }
 
-/** A buffer for one text after the other, so that reading all of them leaves no garbage. */
+/** A buffer for successive texts, so that reading all of them leaves no garbage. */
 export class TextBuffer {
   private bytes = new Uint8Array(0);
 

@@ -46,10 +46,10 @@ function isDelimiter(byte: number): boolean {
   return byte === 0x2c || byte === 0x7d || byte === 0x5d || byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
 }
 
-/** Receives a member of an object: where its key (with quotes) and its value are. Returns where the value ends. */
+/** Receives a member of an object: the positions of its key (with quotes) and its value. Returns the end of the value. */
 export type MemberVisitor = (keyAt: number, keyEnd: number, valueAt: number) => number;
 
-/** Calls `visit` for each member of the object at `at`. Returns where the object ends, or -1 if it is malformed. */
+/** Calls `visit` for each member of the object at `at`. Returns the end of the object, or -1 if it is malformed. */
 export function visitMembers(bytes: Uint8Array, at: number, end: number, visit: MemberVisitor): number {
   if (bytes[at] !== 0x7b) return -1;
   at = skipSpace(bytes, at + 1, end);
@@ -68,7 +68,7 @@ export function visitMembers(bytes: Uint8Array, at: number, end: number, visit: 
   return at < end && bytes[at] === 0x7d ? at + 1 : -1;
 }
 
-/** Finds keys by their bytes, without making strings of them. */
+/** Finds keys by their bytes, without creating strings. */
 export class KeySet<Key extends string> {
   private readonly bySignature = new Map<number, number[]>();
   private readonly indexes: Map<string, number>;
@@ -81,7 +81,7 @@ export class KeySet<Key extends string> {
     }
   }
 
-  /** Returns how many keys there are. */
+  /** Returns the number of keys. */
   get size(): number {
     return this.names.length;
   }
@@ -118,7 +118,7 @@ function isText(bytes: Uint8Array, at: number, name: string): boolean {
   return true;
 }
 
-/** Calls `visit` with the place of each element of the array at `at`, until it returns false. */
+/** Calls `visit` with the position of each element of the array at `at`, until it returns false. */
 export function visitElements(bytes: Uint8Array, at: number, end: number, visit: (at: number, end: number) => boolean) {
   if (bytes[at] !== 0x5b) return;
   at = skipSpace(bytes, at + 1, end);
@@ -131,7 +131,7 @@ export function visitElements(bytes: Uint8Array, at: number, end: number, visit:
   }
 }
 
-/** Returns the text of bytes, with U+FFFD for what is not UTF-8. */
+/** Returns the text of bytes, with U+FFFD for invalid UTF-8. */
 export function decode(bytes: Uint8Array, at: number, end: number): string {
   return decoder.decode(bytes.subarray(at, end));
 }
@@ -145,7 +145,7 @@ export function stringAt(bytes: Uint8Array, at: number, end: number): string | u
 
 const ESCAPES: Record<string, string> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
 
-/** Replaces the escapes of a JSON string. */
+/** Decodes the escapes of a JSON string. */
 export function unescape(text: string): string {
   return text.replace(/\\(?:u([0-9a-fA-F]{4})|(.))/gs, (_, hex: string | undefined, other: string) =>
     hex === undefined ? (ESCAPES[other] ?? other) : String.fromCharCode(parseInt(hex, 16)),
@@ -155,13 +155,13 @@ export function unescape(text: string): string {
 /** The kinds of tokens of JSON text. A key is a string before a colon. */
 export type TokenKind = "key" | "string" | "number" | "word" | "mark" | "space";
 
-/** A part of laid-out JSON. All but white space is a part of the original text, character for character. */
+/** A part of formatted JSON. Everything except white space is exactly the original text. */
 export interface Token {
   kind: TokenKind;
   text: string;
 }
 
-/** Lays out JSON text with one member or element a line. Yields tokens one by one, so that a reader can stop early. */
+/** Formats JSON text with one member or element per line. Yields tokens one by one, so that a reader can stop early. */
 export function* layOut(text: string): Generator<Token> {
   let depth = 0;
   let isEmpty = false;

@@ -1,4 +1,4 @@
-/** Starts the page: shows what the program embedded, and opens bundles that are dropped on it. */
+/** Starts the page: shows the embedded bundle and report, and opens bundles that are dropped on it. */
 
 import { fromBase64 } from "./bytes.ts";
 import { type Bundle, BundleError, LimitError, openBundle, reopenFromStart } from "./bundle.ts";
@@ -20,7 +20,7 @@ let session: Session | undefined;
 let report: ReportData | undefined;
 let opening = 0;
 
-/** Opens a file and shows it in place of what is shown now. The report counts for the bundle of the page, and for the same one. */
+/** Opens a file and shows it instead of the current bundle. The report only applies to the bundle of the page. */
 async function openFile(blob: Blob, name: string, isOfPage: boolean): Promise<void> {
   const number = ++opening;
   const note = byId("opening");
@@ -43,7 +43,7 @@ async function openFile(blob: Blob, name: string, isOfPage: boolean): Promise<vo
   }
 }
 
-/** Shows a bundle. If chunks aren't where its index says, reads it from the start, and shows that if it is whole. */
+/** Shows a bundle. If chunks aren't at their recorded offsets, reads it from the start, and shows the result if it is complete. */
 function show(bundle: Bundle, shown: ReportData | undefined, remark: string | undefined) {
   const number = opening;
   session?.close();
@@ -61,7 +61,7 @@ function otherBundle(report: ReportData): string {
     : `The report on ${name} names no digest to tell whether it is about this bundle, so what it says isn't shown.`;
 }
 
-/** Shows what the report says, as long as no bundle is open. */
+/** Shows the report while no bundle is open. */
 function showReport(shown: Shown) {
   const { report } = shown;
   if (report === undefined) return;
@@ -112,7 +112,7 @@ function listen() {
     const file = event.dataTransfer?.files[0];
     if (file !== undefined) void openFile(file, file.name, false);
   });
-  // What is unexpected is shown, too: a page that stops without a word looks as if it had no rows.
+  // Shows unexpected errors, too: a page that stops silently looks as if it had no rows.
   window.addEventListener("unhandledrejection", (event) => {
     const isExpected = event.reason instanceof Cancelled || event.reason instanceof UnreadableError;
     if (isExpected) event.preventDefault();

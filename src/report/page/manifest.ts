@@ -1,11 +1,11 @@
-/** The manifest of a bundle: the keys that the page shows. What FORMAT.md calls a fault, `verify` finds; the page only protects itself. */
+/** The manifest of a bundle: the keys that the page shows. Only `verify` finds every fault; the page only protects itself. */
 
 import { parseTime } from "./times.ts";
 
 /** A manifest line that the page can't use. */
 export class ManifestError extends Error {}
 
-/** A chunk of a file, as the manifest has it. */
+/** A chunk of a file, according to the manifest. */
 export interface ChunkEntry {
   compressed: number;
   bytes: number;
@@ -118,7 +118,7 @@ function chunk(value: unknown): ChunkEntry {
     rows: count(object.rows, "rows"),
     crc32: parseInt(text(object.crc32), 16) >>> 0,
   };
-  // Deflate makes at most 1032 bytes of one. Nothing is set aside for what can't be there.
+  // Deflate yields at most 1032 bytes per byte, so no memory is reserved for impossible lengths.
   const isImpossible = entry.bytes > 1032 * entry.compressed + 1024;
   if (isImpossible || entry.rows < 1 || entry.bytes < 25 * entry.rows) throw new ManifestError("a chunk of it cannot hold its rows");
   return entry;

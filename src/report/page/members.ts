@@ -1,10 +1,10 @@
-/** Finds the members of a gzip file, and zeros after the last one: what browsers inflate is one member and nothing else. */
+/** Finds the members of a gzip file, and zeros after the last one, because browsers inflate only a single member. */
 
 import { combineCrc32, crc32 } from "./bytes.ts";
 import { discard } from "./inflate.ts";
 import type { Pace } from "./pace.ts";
 
-/** A reason why the members can't be told apart here. */
+/** The reason why the members can't be separated. */
 export class TooManyMembers extends Error {}
 
 const BLOCK_BYTES = 1 << 20;
@@ -13,10 +13,10 @@ const MAX_HEADS = 20_000;
 const MAX_FAILURES = 40;
 const MAX_TEXT_BYTES = 2 ** 31;
 const TRAILER_BYTES = 8;
-/** How many bytes at the end of a member may be zeros of its own: its checksum and its length. */
+/** The number of bytes at the end of a member that may be zero: its checksum and its length. */
 const MAX_OWN_ZEROS = 8;
 
-/** Returns the deflate data of each member, each checked, or undefined if the file is anything else than members and zeros. */
+/** Returns the checked deflate data of each member, or undefined if the file has anything but members and zeros. */
 export async function findMembers(blob: Blob, pace: Pace): Promise<Blob[] | undefined> {
   const { heads, textEnd } = await scan(blob, pace);
   const lastEnds = Array.from({ length: MAX_OWN_ZEROS + 1 }, (_, i) => textEnd + i).filter((end) => end <= blob.size);
@@ -36,7 +36,7 @@ export async function findMembers(blob: Blob, pace: Pace): Promise<Blob[] | unde
         end = candidate;
         break;
       }
-      // What looks like the head of a member may be compressed data.
+      // Compressed data can look like a member header.
       if (++failures > MAX_FAILURES) return undefined;
     }
     if (end === undefined) return undefined;
@@ -45,7 +45,7 @@ export async function findMembers(blob: Blob, pace: Pace): Promise<Blob[] | unde
   }
 }
 
-/** Returns where a member that begins before `least` may end. */
+/** Returns the possible ends of a member that begins before `least`. */
 function* ends(heads: number[], lastEnds: number[], least: number): Generator<number> {
   for (let i = firstFrom(heads, least); i < heads.length; i++) yield heads[i];
   for (const end of lastEnds) if (end >= least) yield end;
@@ -61,7 +61,7 @@ function firstFrom(heads: number[], least: number): number {
   return low;
 }
 
-/** Finds what looks like the head of a member, and where the zeros at the end begin. */
+/** Finds possible member headers, and the start of the zeros at the end. */
 async function scan(blob: Blob, pace: Pace) {
   const heads: number[] = [];
   let textEnd = 0;

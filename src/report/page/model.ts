@@ -12,7 +12,7 @@ import { Runs } from "./runs.ts";
 
 /** Bundles with less text than this stay in memory. */
 const SMALL_BYTES = 32 << 20;
-/** How much text of a larger bundle stays in memory. */
+/** The amount of text of a larger bundle that stays in memory. */
 const CACHE_BYTES = 12 << 20;
 
 /** The rows of a bundle. */
@@ -33,7 +33,7 @@ export class Model {
   unreadable = 0;
   /** Rows of chunks that are too long for a page. */
   tooLong = 0;
-  /** True if a chunk isn't where the index says. */
+  /** True if a chunk isn't at its recorded offset. */
   isMisplaced = false;
   /** True if all chunks stay in memory once they are read. */
   readonly isSmall: boolean;
@@ -157,7 +157,7 @@ export class Model {
     }
   }
 
-  /** Indexes chunks in one go, and returns how many: the next one isn't as it should be. */
+  /** Indexes chunks at once, and returns their number. The next one has a fault. */
   private indexTogether(group: Chunk[], buffer: TextBuffer, done: (chunk: Chunk) => Promise<void>): Promise<number> {
     return readTogether(group, buffer, async (chunk, bytes) => {
       const loaded = isRight(chunk, bytes) ? linesIn(chunk, bytes) : undefined;
@@ -182,7 +182,7 @@ export class Model {
     }
   }
 
-  /** Ends what runs in the background, because another bundle takes the place of this one. */
+  /** Stops the background work, because another bundle replaces this one. */
   close() {
     this.pace.cancel();
     this.cache.clear();

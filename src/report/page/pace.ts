@@ -1,4 +1,4 @@
-/** Long work in slices: it rests often, so that the page stays usable, and stops when it is cancelled. */
+/** Runs long work in slices: it pauses often, so that the page stays usable, and stops when cancelled. */
 
 /** Thrown by work that was cancelled. */
 export class Cancelled extends Error {}
@@ -10,7 +10,7 @@ export class Pace {
   private until = performance.now() + SLICE_MS;
   private isCancelled = false;
 
-  /** Stops the work at its next rest. */
+  /** Stops the work at its next pause. */
   cancel() {
     this.isCancelled = true;
   }
@@ -29,12 +29,12 @@ const waiting: (() => void)[] = [];
 const channel = new MessageChannel();
 channel.port1.onmessage = () => waiting.shift()?.();
 
-/** Lets a program that is not a page end. */
+/** Lets a program that is not a page exit. */
 export function closePace() {
   channel.port1.close();
 }
 
-/** Returns once the browser has handled what waits for it. */
+/** Returns once the browser has handled its pending events. */
 export function nextTask(): Promise<void> {
   return new Promise((resolve) => {
     waiting.push(resolve);

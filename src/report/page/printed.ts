@@ -1,4 +1,4 @@
-/** What is printed beside the summary: unparsed lines, runs, decisions and activity as plain tables. */
+/** The printed part besides the summary: unparsed lines, runs, decisions and activity as plain tables. */
 
 import { decided } from "./about.ts";
 import { toolUses } from "./activity.ts";

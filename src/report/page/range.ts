@@ -6,15 +6,15 @@ export interface Range {
   until: number;
 }
 
-/** The range that leaves nothing out, not even rows without a time. */
+/** The unbounded range, which includes rows without a time. */
 export const ALL_TIME: Range = { from: -Infinity, until: Infinity };
 
-/** Returns true if a range leaves anything out. */
+/** Returns true if a range is bounded. */
 export function isLimited({ from, until }: Range): boolean {
   return from !== -Infinity || until !== Infinity;
 }
 
-/** Returns true if a time is in a range. NaN is in no limited one. */
+/** Returns true if a time is in a range. NaN is not in any bounded range. */
 export function isIn(range: Range, time: number): boolean {
   return !isLimited(range) || (time >= range.from && time <= range.until);
 }

@@ -1,4 +1,4 @@
-/** What the program wrote into the page about the bundle (src/report/data.rs). test/reports/ has examples that it wrote. */
+/** The data that the program wrote into the page (src/report/data.rs). test/reports/ has examples. */
 
 import type { Tone } from "./format.ts";
 
@@ -21,7 +21,7 @@ export interface ReportData {
   notEmbedded?: string;
 }
 
-/** A log, as verify found it. */
+/** The result of verify for a log. */
 export interface ReportFile {
   source: string;
   file: string;
@@ -32,7 +32,7 @@ export interface ReportFile {
   isVerified?: boolean;
 }
 
-/** A history, as verify found it. */
+/** The result of verify for a history. */
 export interface ReportHistory {
   id: string | null;
   segments: number;
@@ -65,7 +65,7 @@ export function readReport(): ReportData | undefined {
   return text === undefined ? undefined : parseReport(text);
 }
 
-/** Reads a report, and checks what the page relies on. */
+/** Parses a report, and checks the parts that the page relies on. */
 export function parseReport(text: string): ReportData {
   let report: Partial<ReportData> | null;
   try {
@@ -81,7 +81,7 @@ export function parseReport(text: string): ReportData {
   return report as ReportData;
 }
 
-/** Returns the digest that a report names for the bundle that its page holds, or would. */
+/** Returns the digest of the bundle that a report is about. */
 export function expectedDigest(report: ReportData): string | undefined {
   return report.embedded?.digest ?? report.digest;
 }

@@ -1,4 +1,4 @@
-/** Puts a log together again, and compares it with the SHA-256 in the manifest. */
+/** Restores a log, and compares it with the SHA-256 in the manifest. */
 
 import { fromBase64, sha256 } from "./bytes.ts";
 import { ChunkError, TooLongError } from "./chunks.ts";
@@ -9,7 +9,7 @@ import { isEntryOfLine, readEnvelope, readOriginal } from "./row.ts";
 /** Logs longer than this aren't checked: WebCrypto hashes only what is in memory at once. */
 export const MAX_CHECKED_BYTES = 64 << 20;
 
-/** What the page found out about a log. */
+/** The result of checking a log. */
 export type LogCheck = "matches" | "differs" | "no hash" | "too long" | "unreadable";
 
 const encoder = new TextEncoder();
@@ -32,7 +32,7 @@ export async function checkLog(model: Model, number: number, pace: Pace): Promis
   }
 }
 
-/** Returns the bytes of a log, or undefined if they are not as many as the manifest says, or a row differs from its exact line. */
+/** Returns the bytes of a log, or undefined if their number contradicts the manifest, or a row contradicts its exact line. */
 export async function restoreLog(model: Model, number: number, pace: Pace): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const file = model.files[number];
   const log = new LogBytes(file.bytes);
@@ -78,7 +78,7 @@ class LogBytes {
     this.bytes = new Uint8Array(expected);
   }
 
-  /** Adds a line, and what stands before its LF if it has one. */
+  /** Adds a line, and the bytes before its LF if it has one. */
   line(text: Uint8Array | undefined, ending = NOTHING) {
     if (this.ending !== undefined) this.endLine(this.ending);
     this.ending = ending;

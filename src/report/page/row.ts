@@ -1,4 +1,4 @@
-/** One row: where its entry is in a line of the bundle, its exact text, and what the page shows of it. */
+/** One row: the position of its entry in a line of the bundle, its exact text, and the values that the page shows. */
 
 import { fromBase64 } from "./bytes.ts";
 import { entryOf } from "./entry.ts";
@@ -8,7 +8,7 @@ import { daysOf, inRange, parseTime } from "./times.ts";
 
 const ENVELOPE_KEYS = new KeySet(["entry", "original", "text", "bytes"]);
 
-/** A line of the bundle: the places of the entry and of the exact line, if the line has one. */
+/** A line of the bundle: the positions of the entry and of the exact line, if it has one. */
 export interface Envelope {
   entryAt: number;
   entryEnd: number;
@@ -29,7 +29,7 @@ export function readEnvelope(bytes: Uint8Array, at: number, end: number): Envelo
   return close === -1 || envelope.entryAt === -1 ? undefined : envelope;
 }
 
-/** The place of one row's entry in a loaded chunk. */
+/** The position of one row's entry in a loaded chunk. */
 export interface RowText extends Envelope {
   bytes: Uint8Array;
 }
@@ -49,7 +49,7 @@ export function readOriginal(bytes: Uint8Array, at: number, end: number): ExactL
   return exact;
 }
 
-/** Returns false if a row shows another entry than a writer makes of its exact line. */
+/** Returns false if the entry of a row is not the one that follows from its exact line. */
 export function isEntryOfLine(bytes: Uint8Array, row: Envelope): boolean {
   if (row.originalAt === -1) return true;
   const exact = readOriginal(bytes, row.originalAt, row.originalEnd);
@@ -67,7 +67,7 @@ const FACT_KEYS = new KeySet(FACT_NAMES);
 export const NULL = 0x6e;
 const MAX_STATE_BYTES = 200;
 
-/** Strings that were decoded lately: states, tools and recipes are the same in thousands of rows. */
+/** A cache of decoded strings, because states, tools and recipes repeat in thousands of rows. */
 class StringCache {
   private readonly slots = new Array<{ bytes: Uint8Array; text: string } | undefined>(1024);
 
@@ -91,7 +91,7 @@ const STRINGS = new StringCache();
 /** A key of an entry that the page knows. */
 export type FactKey = (typeof FACT_NAMES)[number];
 
-/** The known values of an entry. Of equal keys the last one counts. */
+/** The known values of an entry. Of duplicate keys, the last one counts. */
 export class Facts {
   private bytes: Uint8Array = NO_BYTES;
   private readonly starts = new Int32Array(FACT_KEYS.size);
@@ -108,20 +108,20 @@ export class Facts {
     if (bytes !== undefined) this.read(bytes, at, end);
   }
 
-  /** Reads another object, so that a loop over many rows needs one value only. Returns where it ends, or -1. */
+  /** Reads another object, so that a loop over many rows needs only one instance. Returns its end, or -1. */
   read(bytes: Uint8Array, at: number, end: number): number {
     [this.bytes, this.end] = [bytes, end];
     this.starts.fill(-1);
     return visitMembers(bytes, at, end, this.visit);
   }
 
-  /** Returns where the value of a key is. */
+  /** Returns the position of the value of a key. */
   place(key: FactKey): [number, number] | undefined {
     const index = FACT_KEYS.indexOf(key);
     return this.starts[index] === -1 ? undefined : [this.starts[index], this.ends[index]];
   }
 
-  /** Returns a string, or the text of another value but null, cut to `max` bytes. */
+  /** Returns a string, or the text of another value but null, truncated to `max` bytes. */
   text(key: FactKey, max = 400): string | undefined {
     const index = FACT_KEYS.indexOf(key);
     const [at, end] = [this.starts[index], this.ends[index]];
@@ -171,7 +171,7 @@ export class Facts {
   }
 }
 
-/** Reads the facts of a row from its line, in one pass. Returns false if the line is not a row. */
+/** Reads the values of a row from its line, in one pass. Returns false if the line is not a row. */
 export function readFacts(facts: Facts, bytes: Uint8Array, at: number, end: number): boolean {
   let isRow = false;
   const close = visitMembers(bytes, skipSpace(bytes, at, end), end, (keyAt, keyEnd, valueAt) => {
@@ -199,9 +199,9 @@ function numberAt(bytes: Uint8Array, at: number, end: number): number | undefine
 
 const USUAL_FORM = "0000-00-00T00:00:00.000Z";
 
-/** Parses `"2026-05-02T10:00:00.000Z"`, and more slowly other forms of RFC 3339. */
+/** Parses `"2026-05-02T10:00:00.000Z"`, and other forms of RFC 3339 more slowly. */
 function dateAt(bytes: Uint8Array, at: number, end: number): number {
-  // With its escapes, each of at most six bytes for one, a time has no more.
+  // The maximum length of a time in which every character is an escape of six bytes.
   if (end - at > 300) return NaN;
   const usual = end - at === USUAL_FORM.length + 2 && bytes[at] === 0x22 ? usualDateAt(bytes, at + 1) : NaN;
   return Number.isNaN(usual) ? parseTime(stringAt(bytes, at, end) ?? "") : usual;
@@ -223,7 +223,7 @@ function usualDateAt(bytes: Uint8Array, at: number): number {
   return isTime && hour <= 23 && minute <= 59 && second <= 59 ? Date.UTC(year, month - 1, day, hour, minute, second, digits(20, 3)) : NaN;
 }
 
-/** Returns what became of what a row records. */
+/** Returns the state that a row records. */
 export function stateOf(source: string, facts: Facts): string | undefined {
   if (source === "runs" && facts.isTrue("hadStepErrors") && facts.text("status", MAX_STATE_BYTES) === "done") return "done with errors";
   const state = facts.text("status", MAX_STATE_BYTES) ?? facts.text("outcome", MAX_STATE_BYTES) ?? facts.text("decision", MAX_STATE_BYTES);

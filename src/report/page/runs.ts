@@ -1,4 +1,4 @@
-/** Runs: the rows of one `taskId`, of which the last one tells the state. */
+/** Runs: the rows with one `taskId`. The last row has the state. */
 
 import { Column, Dictionary, rowColumn } from "./growable.ts";
 import { HashTable } from "./hash-table.ts";
@@ -80,10 +80,10 @@ export interface Step {
   duration: number;
 }
 
-/** Most steps that are shown of a run. */
+/** The maximum number of steps shown for a run. */
 export const MAX_STEPS = 200;
 
-/** Returns the steps that rows of a run record, and whether there are more. */
+/** Returns the steps that the rows of a run record, and true if there are more. */
 export function stepsOf(texts: RowText[]): { steps: Step[]; hasMore: boolean } {
   const found = new Map<string, Step & { startedAt: number }>();
   let hasMore = false;
@@ -117,7 +117,7 @@ export function stepsOf(texts: RowText[]): { steps: Step[]; hasMore: boolean } {
   return { steps, hasMore };
 }
 
-/** Returns the text of a row's entry, cut to `max` bytes. */
+/** Returns the text of a row's entry, truncated to `max` bytes. */
 export function excerpt({ bytes, entryAt, entryEnd }: RowText, max: number): string {
   const isCut = entryEnd - entryAt > max;
   const text = decode(bytes, entryAt, isCut ? entryAt + max : entryEnd);

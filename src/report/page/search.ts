@@ -11,7 +11,7 @@ const BACKSLASH = 0x5c;
 /** Finds an ASCII text in upper or lower case in bytes, by Horspool's algorithm. */
 class ByteSearch {
   private readonly text: Uint8Array;
-  /** How far the text can move on where its last character meets a byte. */
+  /** The distance that the text can be shifted for each byte at its last character. */
   private readonly skips: Uint8Array;
 
   constructor(text: string) {
@@ -19,7 +19,7 @@ class ByteSearch {
     this.skips = skipsOf(this.text);
   }
 
-  /** Returns where the text is next, or -1. */
+  /** Returns the next position of the text, or -1. */
   next(bytes: Uint8Array, from: number, end = bytes.length): number {
     const { text, skips } = this;
     const last = text.length - 1;
@@ -38,13 +38,13 @@ class ByteSearch {
   }
 }
 
-/** Finds a text in upper or lower case: in the JSON text of entries, and in that text without escapes. */
+/** Finds a text in upper or lower case: in the JSON text of entries, and in that text with its escapes decoded. */
 export class TextSearch {
   private readonly pattern: RegExp;
   private readonly inBytes: ByteSearch | undefined;
-  /** True if escapes other than `\uXXXX` can stand for a part of the text. */
+  /** True if escapes other than `\uXXXX` can encode a part of the text. */
   private readonly hasEscapes: boolean;
-  /** A part of the text that only `\uXXXX` can stand for. */
+  /** A part of the text that only `\uXXXX` escapes can encode. */
   private readonly plainPart: ByteSearch | undefined;
 
   constructor(text: string) {
@@ -72,7 +72,7 @@ export class TextSearch {
     return found.size === rows.length ? rows : [...found].sort((a, b) => a - b);
   }
 
-  /** Adds the rows that have the text without escapes. `next` returns where a row is next that may, or -1. */
+  /** Adds the rows that have the text after decoding. `next` returns the position of the next candidate, or -1. */
   private addWithoutEscapes(chunk: Chunk, bytes: Uint8Array, found: Set<number>, next: (from: number) => number) {
     let loaded: LoadedChunk | undefined;
     let row = 0;
@@ -99,7 +99,7 @@ export class TextSearch {
       loaded ??= linesOf(chunk, bytes);
       while (loaded.lines[row + 1] <= at) row++;
       const envelope = readEnvelope(bytes, loaded.lines[row], loaded.lines[row + 1] - 1);
-      // What the bundle puts around an entry is no match.
+      // Text around the entry does not match.
       if (envelope !== undefined && search.next(bytes, Math.max(at, envelope.entryAt), envelope.entryEnd) !== -1) rows.push(row);
       at = search.next(bytes, loaded.lines[row + 1]);
     }
@@ -126,7 +126,7 @@ export class TextSearch {
   }
 }
 
-/** Returns where the next `\uXXXX` is, or -1. */
+/** Returns the position of the next `\uXXXX`, or -1. */
 function nextUnicodeEscape(bytes: Uint8Array, from: number): number {
   let at = bytes.indexOf(BACKSLASH, from);
   while (at !== -1 && bytes[at + 1] !== 0x75) at = bytes.indexOf(BACKSLASH, at + 2);
@@ -148,10 +148,10 @@ function skipsOf(text: Uint8Array): Uint8Array {
   return skips;
 }
 
-/** What a search found. */
+/** The result of a search. */
 export interface Found {
   rows: Uint32Array<ArrayBuffer>;
-  /** How many rows are in chunks that can't be read. */
+  /** The number of rows in chunks that can't be read. */
   unread: number;
 }
 
@@ -173,7 +173,7 @@ export async function searchChunks(chunks: Chunk[], search: TextSearch, buffer: 
   return { rows: found.values().slice(), unread };
 }
 
-/** Returns true if `act` finds nothing wrong with a chunk. */
+/** Returns true if `act` finds no fault in a chunk. */
 function isDone(act: () => void): boolean {
   try {
     act();

@@ -1,4 +1,4 @@
-/** What the page shows of one bundle: the tabs, the time line, and what they have in common. */
+/** The view of one bundle: the tabs, the timeline, and their shared state. */
 
 import { closeDetail, type DetailContext, showRow, showRun, showUnparsed } from "./detail.ts";
 import { byId, type Child } from "./dom.ts";
@@ -67,7 +67,7 @@ export class Session {
     void this.run();
   }
 
-  /** Ends what runs in the background. */
+  /** Stops the background work. */
   close() {
     this.pace.cancel();
     this.model.close();

@@ -1,4 +1,4 @@
-/** The header to audit by: what the bundle is, what verify said, and what the page checked itself. */
+/** The header for audits: the bundle, the results of verify, and the checks by the page itself. */
 
 import { button, type Child, el, link, plainTable, stateMark } from "./dom.ts";
 import { counted, minute, number, size, type Tone } from "./format.ts";
@@ -18,7 +18,7 @@ function isOther(report: ReportData | undefined, model: Model | undefined): bool
   return expected === undefined ? report.verdict !== "damaged" : expected !== model.bundle.digest;
 }
 
-/** How what the page holds relates to what the report says. */
+/** The relation between the content of the page and the report. */
 type Standing = "agrees" | "contradicts" | "unread" | "unchecked" | "reading";
 
 function standing({ report, model, checks, failure, isReading }: Shown): Standing {
@@ -34,7 +34,7 @@ function standing({ report, model, checks, failure, isReading }: Shown): Standin
   return report !== undefined && hasUnchecked(model, checks) ? "unchecked" : "agrees";
 }
 
-/** Returns true if the page has not hashed every log that has a hash. The digest matches, but rows can differ from what it is of. */
+/** Returns true if the page has not hashed every log that has a hash. The digest matches, but rows can still contradict the manifest. */
 function hasUnchecked(model: Model, checks = NO_CHECKS): boolean {
   return model.bundle.manifest.minor > 0 && model.files.some(({ sha256 }, i) => sha256 !== undefined && checks.get(i) !== "matches");
 }
@@ -55,25 +55,25 @@ export function verdictMark(shown: Shown): HTMLElement {
   return found === "unchecked" && tone !== "bad" ? stateMark(`${text} when verified; ${uncheckedText(shown)}`, "plain") : stateMark(text, tone);
 }
 
-/** Returns why the page does not know more than the report says. */
+/** Returns the reason why the page knows no more than the report. */
 function uncheckedText({ checks = NO_CHECKS }: Shown): string {
   return [...checks.values()].includes("too long") ? "not checked here in full" : "not checked here yet";
 }
 
-/** What the page shows, and what it found out. */
+/** The content of the page, and the results of its checks. */
 export interface Shown {
   report: ReportData | undefined;
   model?: Model;
   checks?: ReadonlyMap<number, LogCheck>;
-  /** Why the bundle that the page holds can't be shown. `isLimit`: nothing is wrong with it, but a page can't read it. */
+  /** The reason why the bundle in the page can't be shown. `isLimit`: it may be intact, but a page can't read it. */
   failure?: { text: string; isLimit: boolean };
-  /** How the bundle relates to the report that the page has. */
+  /** The relation between the bundle and the report in the page. */
   remark?: string;
-  /** True until the bundle that the page holds is open. */
+  /** True until the bundle in the page is open. */
   isReading?: boolean;
 }
 
-/** What the summary shows. */
+/** The content of the summary. */
 export interface SummaryContent extends Shown {
   checkAll?: () => void;
   /** Shows the lines of a log that are not rows. */
@@ -82,7 +82,7 @@ export interface SummaryContent extends Shown {
 
 const UNTOLD = "The program can read them: run “patchwork-traces verify” on the bundle for its verdict.";
 
-/** Returns in one sentence what is proven. */
+/** Returns a sentence that states what is proven. */
 function statement(shown: Shown): string {
   switch (standing(shown)) {
     case "contradicts":
@@ -177,14 +177,14 @@ function logs({ report, model, checks = NO_CHECKS, failure, showUnparsed }: Summ
   return [el("h2", {}, `Logs (${number(rows.length)})`), plainTable("Logs", columns, rows.slice(0, most)), more];
 }
 
-/** Returns how many lines of a log are not rows, and opens them. */
+/** Returns a link that shows the number of unparsed lines of a log, and opens them. */
 function unparsed(file: LogFile, index: number, show: SummaryContent["showUnparsed"]): Child {
   const count = number(file.unparsedLines);
   if (file.unparsedLines === 0 || show === undefined) return count;
   return link(count, () => show(file), { id: `unparsed-${index}`, "aria-label": `Show ${count} unparsed lines of ${visible(file.name)}` });
 }
 
-/** Returns what the program found of a log that the page doesn't have. */
+/** Returns the program's result for a log that the page doesn't have. */
 function formerMark(isVerified: boolean, isPlausible: boolean): Child {
   if (!isVerified) return stateMark("differed when verified", "bad");
   return stateMark("matched when verified", isPlausible ? "good" : "plain");

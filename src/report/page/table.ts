@@ -1,17 +1,17 @@
-/** A table of which only the rows in view exist, so that a million rows scroll as well as ten. */
+/** A virtual table: only the rows in view exist, so that a million rows scroll as smoothly as ten. */
 
 import { el, stateMark } from "./dom.ts";
 import { tone } from "./format.ts";
 import { visible } from "./visible.ts";
 
-/** A column: its title, its class, and whether its cells are states. */
+/** A column: its title, its class, and true if its cells are states. */
 export interface TableColumn {
   title: string;
   kind: string;
   isState?: boolean;
 }
 
-/** What a table shows. */
+/** The content of a table. */
 export interface TableOptions {
   label: string;
   columns: TableColumn[];
@@ -23,7 +23,7 @@ export interface TableOptions {
 }
 
 const ROW_HEIGHT = 28;
-/** Browsers limit how high an element can be, Firefox at about 17 million pixels. */
+/** The maximum height of an element. Firefox has a limit of about 17 million pixels. */
 const MAX_HEIGHT = 8_000_000;
 
 let tables = 0;
@@ -60,7 +60,7 @@ export class VirtualTable {
     new ResizeObserver(() => this.refresh()).observe(this.scroller);
   }
 
-  /** Sets the number of rows. Keeps the place in the table unless `toTop`. */
+  /** Sets the number of rows. Keeps the scroll position unless `toTop`. */
   setCount(count: number, toTop: boolean) {
     this.count = count;
     if (toTop) [this.active, this.opened, this.top] = [0, -1, 0];
@@ -73,7 +73,7 @@ export class VirtualTable {
     this.refresh();
   }
 
-  /** Draws the rows in view again, at the next frame. */
+  /** Redraws the rows in view at the next frame. */
   refresh() {
     if (this.isQueued) return;
     this.isQueued = true;
@@ -99,7 +99,7 @@ export class VirtualTable {
     return Math.max(0, this.count * ROW_HEIGHT - this.scroller.clientHeight);
   }
 
-  /** Returns by how much the scroll bar is shorter than the rows. */
+  /** Returns the scale between the scroll bar and the height of the rows. */
   private get scale(): number {
     const range = Math.min(this.count * ROW_HEIGHT, MAX_HEIGHT) - this.scroller.clientHeight;
     return range > 0 ? this.maxTop / range : 1;

@@ -4,7 +4,7 @@ import { byId, el } from "./dom.ts";
 
 const NAMES: Record<string, string> = { summary: "Summary", runs: "Runs", decisions: "Decisions", activity: "Activity", rows: "Rows" };
 
-/** Tabs as the ARIA practices describe them: arrow keys move between them, and a tab's panel follows. */
+/** Tabs that follow the ARIA Authoring Practices: arrow keys move between them, and a tab's panel follows. */
 export class Tabs {
   private readonly tabs = new Map<string, HTMLElement>();
 

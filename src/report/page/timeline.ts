@@ -1,4 +1,4 @@
-/** The time line: how many rows of each source there are over time. Zooms, and selects a range. */
+/** The timeline: the number of rows of each source over time. Zooms, and selects a range. */
 
 import { button, el } from "./dom.ts";
 import { minute, number } from "./format.ts";
@@ -14,7 +14,7 @@ const STEPS = [1, 2, 5, 10, 15, 30].flatMap((n) => [n * 1000, n * 60_000]).conca
   [1, 2, 3, 6, 12].map((n) => n * 3_600_000), [1, 2, 7, 14, 30, 91, 182, 365, 730, 1825, 3650, 36500].map((n) => n * 86_400_000),
 ).sort((a, b) => a - b);
 
-/** The time line of a model. */
+/** The timeline of a model. */
 export class Timeline {
   readonly element: HTMLElement;
   private readonly canvas = el("canvas", { class: "bars", role: "img" });
@@ -74,13 +74,13 @@ export class Timeline {
     this.draw();
   }
 
-  /** Draws at the width and in the colours of paper, or of the screen again. */
+  /** Draws with the width and colours of paper, or again with those of the screen. */
   setPrinting(isPrinting: boolean) {
     document.documentElement.classList.toggle("printing", isPrinting);
     if (!this.isEmpty) this.paint(isPrinting ? PRINT_WIDTH : undefined);
   }
 
-  /** Draws again at the next frame, for instance because more rows are indexed. */
+  /** Redraws at the next frame, for example after more rows were indexed. */
   draw() {
     if (this.isQueued || this.isEmpty) return;
     this.isQueued = true;
@@ -264,7 +264,7 @@ function fullRange(model: Model): Range {
     add(file.firstTime);
     add(file.lastTime);
   }
-  // Rows can have times that the manifest does not tell.
+  // Rows can have times that the manifest does not record.
   if (model.isIndexed) for (const time of model.times) add(time);
   return until === from ? { from: from - 1000, until: until + 1000 } : { from, until };
 }

@@ -1,4 +1,4 @@
-/** The lists: runs, decisions, activity by tool, rows. Each follows the range that the time line selects. */
+/** The lists: runs, decisions, activity by tool, rows. Each follows the range that the timeline selects. */
 
 import { about, decided } from "./about.ts";
 import { toolUses } from "./activity.ts";
@@ -19,13 +19,13 @@ import { prepareWorkers } from "./workers.ts";
 /** A list of the page. */
 export interface View {
   readonly element: HTMLElement;
-  /** Shows what is indexed by now. */
+  /** Shows the rows indexed so far. */
   update: () => void;
-  /** Shows only what is in a range. */
+  /** Shows only the rows in a range. */
   setRange: (range: Range) => void;
 }
 
-/** Rows of cells that are kept, so that those in view stay although their chunks are no longer in memory. */
+/** The number of cached rows of cells, so that those in view stay although their chunks are no longer in memory. */
 const MAX_KEPT_CELLS = 2000;
 
 /** The cells of rows. Loads the chunks of rows that are not loaded, one at a time, and draws the table again. */
@@ -189,7 +189,7 @@ export class RowsView implements View {
       this.count.textContent = (part < 1 ? `${count} so far (${Math.floor(part * 100)} %)` : count) + missing;
     };
     const report = ({ rows, unread }: Found, part: number) => {
-      // What can't be read can't be searched, which must not look as if nothing were there.
+      // Unreadable rows can't be searched. The page says so, because they must not look like rows without a match.
       if (unread > 0) missing = `; ${number(unread)} can't be read`;
       show(rows, part);
     };
@@ -199,7 +199,7 @@ export class RowsView implements View {
       announce(this.count.textContent);
     } catch (error) {
       if (error instanceof Cancelled) return;
-      // The rows of an earlier search are no answer to this one.
+      // Ignores the rows of an earlier search.
       this.show(new Uint32Array(0), 0, true);
       this.count.textContent = "not searched";
       throw error;
@@ -225,7 +225,7 @@ export class RowsView implements View {
   }
 }
 
-/** One line for each run. */
+/** The runs, one line each. */
 export class RunsView implements View {
   readonly element: HTMLElement;
   private shown = new Uint32Array(0);
@@ -311,7 +311,7 @@ export class RunsView implements View {
   }
 }
 
-/** Decisions and approvals, with what came of them. */
+/** Decisions and approvals, with their outcomes. */
 export class DecisionsView implements View {
   readonly element: HTMLElement;
   private shown = new Uint32Array(0);

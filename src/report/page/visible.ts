@@ -1,4 +1,4 @@
-/** Makes characters visible that are not, or that change how others are shown. */
+/** Makes characters visible that are invisible or change how others are shown. */
 
 /** Controls, format characters such as bidirectional overrides, line separators, lone surrogates, tags and non-characters. */
 const HIDDEN =
@@ -10,7 +10,7 @@ export function codePoint(character: string): string {
   return `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`;
 }
 
-/** Returns text for one line: what is not visible as `⟨U+202E⟩`. */
+/** Returns text for one line, with hidden characters as `⟨U+202E⟩`. */
 export function visible(text: string): string {
   return text.replace(HIDDEN_IN_LINE, (character) => `⟨${codePoint(character)}⟩`);
 }

@@ -1,14 +1,14 @@
-/** Searches beside the page, on several cores: in workers that are made of the script of the page itself. */
+/** Searches on several cores, in workers that run the script of the page itself. */
 
 import { type Chunk, copyChunks } from "./chunks.ts";
 import { discard, TextBuffer } from "./inflate.ts";
 import { type Found, searchChunks, TextSearch } from "./search.ts";
 
 const MAX_WORKERS = 4;
-/** How much each worker is asked in advance, so that it never waits for the page. */
+/** The number of jobs queued for each worker, so that it never waits for the page. */
 const JOBS_PER_WORKER = 2;
 const START_MS = 3000;
-/** Workers that have nothing to do for so long are ended, which frees what they left. */
+/** The idle time after which workers are terminated, which frees their memory. */
 const IDLE_MS = 1000;
 const SCRIPT = isWorker() ? undefined : globalThis.document?.currentScript?.textContent;
 
@@ -25,7 +25,7 @@ interface Job {
   text: string;
 }
 
-/** What a worker answers: what it found, or that it started. */
+/** The answer of a worker: its result, or the message that it started. */
 type Answer = { id: number; found: Found } | { id: number; failure: string } | { isReady: true };
 
 /** Answers the page. */
@@ -46,7 +46,7 @@ export function serveSearches() {
   answer({ isReady: true });
 }
 
-/** A worker can't be used. */
+/** The error for a worker that can't be used. */
 export class WorkerError extends Error {}
 
 interface Pending {
@@ -54,7 +54,7 @@ interface Pending {
   reject: (error: WorkerError) => void;
 }
 
-/** A worker, as the page sees it. */
+/** The page's handle of a worker. */
 class SearchWorker {
   readonly pending = new Map<number, Pending>();
   readonly isReady: Promise<boolean>;
@@ -103,7 +103,7 @@ class SearchWorker {
 export class SearchWorkers {
   private constructor(private readonly workers: SearchWorker[]) {}
 
-  /** How many jobs keep all workers busy. */
+  /** The number of jobs that keep all workers busy. */
   get capacity(): number {
     return this.workers.length * JOBS_PER_WORKER;
   }
@@ -141,7 +141,7 @@ let started: Promise<SearchWorkers | undefined> | undefined;
 let users = 0;
 let idle: ReturnType<typeof setTimeout> | undefined;
 
-/** Calls `act` with workers, or with nothing if there can't be any. */
+/** Calls `act` with workers, or with undefined if none can run. */
 export async function withWorkers<T>(act: (workers: SearchWorkers | undefined) => Promise<T>): Promise<T> {
   clearTimeout(idle);
   users++;
@@ -153,20 +153,20 @@ export async function withWorkers<T>(act: (workers: SearchWorkers | undefined) =
   }
 }
 
-/** Starts workers for a search that is likely to come. */
+/** Starts workers in advance of a likely search. */
 export function prepareWorkers() {
   void withWorkers(async () => undefined);
 }
 
 async function endWorkers() {
   const workers = await started;
-  // Where there are none, none are tried again.
+  // Does not retry if workers cannot start.
   if (users > 0 || workers === undefined) return;
   started = undefined;
   workers.end();
 }
 
-/** Does without workers from now on, because one failed. */
+/** Stops using workers, because one failed. */
 export function giveUpWorkers() {
   void started?.then((workers) => workers?.end());
   started = Promise.resolve(undefined);

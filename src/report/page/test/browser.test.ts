@@ -186,7 +186,7 @@ test("searches, filters and sorts rows, and shows a row with its exact numbers",
   });
 });
 
-test("a range of the time line limits every list, and can be cleared", async () => {
+test("a range of the timeline limits every list, and can be cleared", async () => {
   await withLogs(LOGS, async (page) => {
     await checked(page);
     await tab(page, "Runs");
@@ -203,7 +203,7 @@ test("a range of the time line limits every list, and can be cleared", async () 
   });
 });
 
-test("the time line has all rows, also those whose times the manifest does not tell", async () => {
+test("the timeline has all rows, also those whose times the manifest does not tell", async () => {
   const lines = (start: number) => Array.from({ length: 50 }, (_, i) => `{"createdAt":${start + i * 60_000}}`);
   const [day, start] = [86_400_000, 1_777_716_000_000];
   const bundle = makeBundle([{ source: "runs", name: "runs.jsonl", lines: lines(start) }, { source: "approval_log", name: "approval_log.jsonl", lines: lines(start + 3 * day) }], 10);
@@ -254,7 +254,7 @@ test("prints to PDF: the summary, runs, decisions and activity", NEEDS_PAPER, as
   });
 });
 
-test("on paper, the time line is as wide as the page, hashes are whole, and unparsed lines have their text", NEEDS_PAPER, async () => {
+test("on paper, the timeline is as wide as the page, hashes are whole, and unparsed lines have their text", NEEDS_PAPER, async () => {
   await withPage({ bundle: makeBundle(LOGS), report: { ...REPORT, digest: digestOf(LOGS) }, scheme: "dark" }, async (page) => {
     await checked(page);
     const look = () => page.evaluate(() => {

@@ -3,7 +3,7 @@
 use super::chunk_table::ChunkRef;
 use super::select::Selection;
 
-/// The most compressed bytes of neighbouring chunks that are read at once.
+/// The maximum number of compressed bytes of adjacent chunks that are read at once.
 const MAX_RUN_BYTES: u64 = 1 << 20;
 
 /// The queue of selected chunks, by their index in the combined table.
@@ -55,8 +55,8 @@ impl ChunkQueue {
         self.chunks.get(self.next).copied()
     }
 
-    /// Returns the end of the run of neighbouring chunks that begins with the next one and is short enough to be read
-    /// at once.
+    /// Returns the end of the run of adjacent chunks that begins with the next chunk and is short enough to be read at
+    /// once.
     pub fn end_of_run(&self, chunk_refs: &[ChunkRef]) -> usize {
         let (mut end, mut bytes) = (self.next().unwrap_or(0), 0u64);
         for chunk in &self.chunks[self.next.min(self.chunks.len())..] {

@@ -109,7 +109,7 @@ pub fn read_line(input: impl Read + Send) -> Result<Vec<u8>> {
     }
 }
 
-/// Returns true if a header of a gzip file holds a text, or if it has several members.
+/// Returns true if a header of a gzip file contains a text, or if the file has several members.
 pub fn has_texts_around(file: &FileInput<'_>) -> io::Result<bool> {
     let mut stream = SequentialReader::tolerant(file.at_start());
     if stream.content()? != Some(StreamKind::Gzip) {

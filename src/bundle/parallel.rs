@@ -18,7 +18,8 @@ use crate::util::ordered_pool::OrderedPool;
 pub enum ChunkOrder {
     /// The order of the bundle.
     OfBundle,
-    /// Up to so many files take turns, each with its chunks in order. Without indexed access, the order of the bundle.
+    /// Up to this number of files take turns, each with its chunks in order. Without indexed access, the order of the
+    /// bundle.
     TakingTurns(usize),
 }
 

@@ -49,7 +49,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// A deserialized row, and where it comes from.
+/// A deserialized row and its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TypedRow<T> {

@@ -179,7 +179,7 @@ impl<'r> Rows<'r> {
         self.parsed(|_, value| value)
     }
 
-    /// Deserializes the JSON of each row into `T`, in order, and says where the row comes from.
+    /// Deserializes the JSON of each row into `T`, in order, with the origin of the row.
     ///
     /// Errors are those of [`entries`](Self::entries).
     ///

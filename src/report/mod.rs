@@ -65,7 +65,7 @@ pub struct ReportOptions {
 }
 
 impl ReportOptions {
-    /// Embeds bundles of at most [`DEFAULT_MAX_EMBED`] bytes, and uses all cores.
+    /// Embeds bundles of at most [`DEFAULT_MAX_EMBED`] bytes, and uses one thread per core.
     pub fn new(program: impl Into<String>, made_at: Timestamp) -> Self {
         let (verify, verify_history) = (VerifyOptions::default(), HistoryVerifyOptions::default());
         let embedding = Embedding::UpTo(DEFAULT_MAX_EMBED);

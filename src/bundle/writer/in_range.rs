@@ -1,4 +1,4 @@
-//! Leaves out the lines of a log that are not rows of a time range.
+//! Skips the lines of a log that are not rows in a time range.
 
 use std::io::{self, Read};
 
@@ -15,7 +15,7 @@ pub struct RowsInRange<R> {
     range: TimeRange,
     /// The number of lines read so far.
     number: u64,
-    /// A line that was selected, and the number of its bytes that were handed out.
+    /// The current selected line, and the number of its bytes that have been read.
     line: Vec<u8>,
     taken: usize,
 }
@@ -25,7 +25,7 @@ impl<R: Read> RowsInRange<R> {
         Self { lines: LineReader::new(log, MAX_LOG_LINE_BYTES), times, range, number: 0, line: Vec::new(), taken: 0 }
     }
 
-    /// Reads the next line that is selected. Returns false after the last one.
+    /// Reads the next selected line. Returns false after the last one.
     fn advance(&mut self) -> io::Result<bool> {
         loop {
             self.number += 1;

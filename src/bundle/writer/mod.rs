@@ -62,7 +62,7 @@ pub struct WriteOptions {
 }
 
 impl WriteOptions {
-    /// Uses the default level, all cores, and the system's temporary directory.
+    /// Uses the default compression level, one thread per core, and the system's temporary directory.
     pub fn new(generator: impl Into<String>, exported_at: Timestamp) -> Self {
         Self {
             generator: generator.into(),
@@ -95,7 +95,7 @@ impl WriteOptions {
         Self { work_dir: work_dir.into(), ..self }
     }
 
-    /// Sets what encrypts the bundle, if anything.
+    /// Sets the sealer that encrypts the bundle, if any.
     pub fn sealer(self, sealer: impl Into<Option<Sealer>>) -> Self {
         Self { sealer: sealer.into(), ..self }
     }
@@ -118,7 +118,7 @@ pub struct SpooledBundle {
 /// A log with spooled chunks.
 struct SpooledFile {
     file: ManifestFile,
-    /// The name that errors use.
+    /// The name of the log in errors.
     subject: String,
     /// The spool that holds the chunks, and their position in it.
     spool: usize,
@@ -136,7 +136,7 @@ pub struct BundleWriter<'scope> {
 
 /// A log whose blocks are being processed.
 struct PendingLog {
-    /// The name that errors use.
+    /// The name of the log in errors.
     subject: String,
     builder: FileBuilder,
     chunks: SpooledChunks,

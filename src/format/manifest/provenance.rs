@@ -1,4 +1,4 @@
-//! The keys of format 1.2: the machine's label, the bundles that a bundle was made of, and its place in a history
+//! The keys of format 1.2: the machine's label, the bundles that a bundle was made from, and its position in a history
 //! (FORMAT.md, "Minor version 2").
 
 use std::borrow::Cow;
@@ -16,33 +16,34 @@ use crate::format::bounded::{at_most, count, present, present_object, word};
 use crate::format::limits::{MAX_COUNT, MAX_FILES, MAX_MISSING_IDS, MAX_NAME_BYTES};
 use crate::format::timestamp::Timestamp;
 
-/// The keys of format 1.2 that say where a bundle comes from.
+/// The keys of format 1.2 that record the provenance of a bundle.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Provenance {
     /// The user's name for the machine.
     pub label: Option<Label>,
-    /// The bundles that the bundle was made of.
+    /// The bundles that the bundle was made from.
     pub derived_from: Option<DerivedFrom>,
-    /// The conditions on the rows that the bundle holds, if it holds only some of those of its logs.
+    /// The conditions on the rows of the bundle, if it lacks some rows of its logs.
     pub filter: Option<FilterRecord>,
     /// The record of the redaction.
     pub redaction: Option<Redaction>,
-    /// The place of the bundle in a history.
+    /// The position of the bundle in a history.
     pub history: Option<HistoryPosition>,
 }
 
-/// The conditions on the rows of a filtered bundle, in the words of the program that wrote it. At least one.
+/// The conditions on the rows of a filtered bundle, as worded by the program that wrote it. There is at least one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(transparent)]
 pub struct FilterRecord(#[cfg_attr(feature = "schema", schemars(length(min = 1, max = MAX_FILES)))] Vec<String>);
 
 impl FilterRecord {
-    /// The condition between those of one selection and those of the next, which selects among the rows that are left.
+    /// The separator between the conditions of one selection and those of the next, which applies to the remaining
+    /// rows.
     pub const THEN: &str = "then";
 
-    /// Records conditions. Returns `None` if there are none. One `…` stands for the last ones if there are more than a
-    /// manifest may have.
+    /// Records conditions. Returns `None` if there are none. A final `…` replaces the conditions that exceed the limit
+    /// of a manifest.
     #[must_use]
     pub fn new(conditions: Vec<String>) -> Option<Self> {
         let mut recorded = conditions;
@@ -104,30 +105,30 @@ impl JsonSchema for Label {
     }
 }
 
-/// The bundles that a bundle was made of.
+/// The bundles that a bundle was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 pub struct DerivedFrom {
-    /// The way in which it was made.
+    /// The operation that made it.
     #[serde(deserialize_with = "word")]
     pub how: Derivation,
-    /// The digests of the bundles that it was made of, in the order in which they were read. At least one.
+    /// The digests of the bundles that it was made from, in reading order. There is at least one.
     #[serde(deserialize_with = "bundles")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = MAX_FILES)))]
     pub bundles: Vec<BundleDigest>,
 }
 
-/// A way in which a bundle is made of others.
+/// An operation that makes a bundle from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Derivation {
-    /// The rows of several bundles, with rows that they share kept once.
+    /// A merge of several bundles. Rows that they share are kept once.
     Merged,
-    /// Some rows of a bundle.
+    /// Selected rows of a bundle.
     Filtered,
-    /// The rows of a bundle, with parts of them replaced.
+    /// The rows of a bundle, with parts replaced.
     Redacted,
 }
 
@@ -139,7 +140,7 @@ fn bundles<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<BundleDiges
     }
 }
 
-/// The place of a bundle in a history.
+/// The position of a bundle in a history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 pub struct HistoryPosition {
@@ -149,7 +150,7 @@ pub struct HistoryPosition {
     #[serde(deserialize_with = "count")]
     #[cfg_attr(feature = "schema", schemars(range(max = MAX_COUNT)))]
     pub segment: u64,
-    /// The digest of the segment before. Absent in segment 0.
+    /// The digest of the previous segment. Absent in segment 0.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "BundleDigest"))]
     pub previous: Option<BundleDigest>,
@@ -215,11 +216,11 @@ pub struct Follows {
     #[serde(deserialize_with = "count")]
     #[cfg_attr(feature = "schema", schemars(range(max = MAX_COUNT)))]
     pub rows_before: u64,
-    /// The number of rows that are in the log now and that earlier segments hold.
+    /// The number of rows in the log that earlier segments hold.
     #[serde(deserialize_with = "count")]
     #[cfg_attr(feature = "schema", schemars(range(max = MAX_COUNT)))]
     pub overlap: u64,
-    /// The number of rows that rotation has removed since the segment before.
+    /// The number of rows that rotation has removed since the previous segment.
     #[serde(deserialize_with = "count")]
     #[cfg_attr(feature = "schema", schemars(range(max = MAX_COUNT)))]
     pub trimmed: u64,
@@ -241,13 +242,13 @@ pub struct Follows {
 pub enum FollowsState {
     /// The history did not know this log.
     First,
-    /// The log still holds rows that the history ends with, so nothing is missing between.
+    /// The log still has the last rows of the history, so no rows are missing between the two.
     Continues,
     /// There are no new rows.
     Unchanged,
-    /// The log does not hold the last row that the history has, so rows may be missing.
+    /// The log no longer has the last row of the history, so rows may be missing.
     Gap,
-    /// Rows of the history inside the part of the log that was kept are changed or gone.
+    /// Rows that the history has, within the range that the log still covers, were changed or removed.
     Altered,
     /// The log existed before and no longer does.
     Absent,

@@ -338,13 +338,13 @@ pub const MERGE: HelpText = HelpText {
 pub const FILTER: HelpText = HelpText {
     examples: &[
         (
-            "Share only the rows of last week",
-            "patchwork-traces filter b.gz --since \"last week\" --until \"last week\" -o new.gz",
+            "Share only the rows since the start of last week",
+            "patchwork-traces filter b.gz --since \"last week\" -o new.gz",
         ),
         ("Share only some logs, byte for byte", "patchwork-traces filter b.gz --source runs -o runs.jsonl.gz"),
         (
             "Keep the failed runs of a history",
-            "patchwork-traces filter trace-history --latest --where status=error -o new.gz",
+            "patchwork-traces filter history --latest --where status=error -o new.gz",
         ),
     ],
     exit_status: &[
@@ -390,7 +390,7 @@ pub const REPORT: HelpText = HelpText {
         ("Show a whole history", "patchwork-traces report trace-history -o report.html"),
         (
             "Give an auditor a report on a signed bundle, without its rows",
-            "patchwork-traces report b.gz --signers allowed_signers --no-embed -o b.html",
+            "patchwork-traces report b.gz --signers signers --no-embed -o b.html",
         ),
         (
             "Report on the logs of this machine",
@@ -425,10 +425,7 @@ pub const SCAN: HelpText = HelpText {
             "patchwork-traces scan traces.jsonl.gz --skip host-name --skip ip-address",
         ),
         ("Also use the rules of gitleaks", "patchwork-traces scan traces.jsonl.gz --rules gitleaks.toml"),
-        (
-            "Print the finds of one rule",
-            "patchwork-traces scan b.gz --all --json | jq '.finds[] | select(.rule==\"jwt\")'",
-        ),
+        ("Print the finds of one rule", "patchwork-traces scan b.gz --only jwt --json | jq '.finds[]'"),
     ],
     exit_status: &[("0", "nothing was found"), ("1", "failure; no verdict"), ("3", "something was found")],
     environment: &[PASSPHRASE, TMPDIR],
@@ -493,12 +490,9 @@ pub const REDACT: HelpText = HelpText {
         ),
         (
             "Share when something ran and how it ended, and nothing else",
-            "patchwork-traces redact b.gz -o shared.gz --keep-only recipeName,status,doneAt",
+            "patchwork-traces redact b.gz -o c.gz --keep-only recipeName,status,doneAt",
         ),
-        (
-            "Remove a member of every row",
-            "patchwork-traces redact traces.jsonl.gz -o shared.jsonl.gz --drop outputTail",
-        ),
+        ("Remove a member of every row", "patchwork-traces redact b.gz -o shared.gz --drop outputTail"),
         ("Show that nothing else was changed", "patchwork-traces verify shared.jsonl.gz --original traces.jsonl.gz"),
     ],
     exit_status: &[
@@ -539,12 +533,9 @@ pub const PROVE: HelpText = HelpText {
         ("Prove that segment 12 is in a history", "patchwork-traces prove trace-history --segment 12 -o 12.proof"),
         (
             "Verify it with only the segment and a checkpoint",
-            "patchwork-traces verify 000000012-*.gz --proof 12.proof --since checkpoint",
+            "patchwork-traces verify 12.jsonl.gz --proof 12.proof --since checkpoint",
         ),
-        (
-            "Prove it for an older checkpoint",
-            "patchwork-traces prove trace-history --segment 12 --at kept-in-may -o 12.proof",
-        ),
+        ("Prove it for an older checkpoint", "patchwork-traces prove trace-history --segment 12 --at old -o 12.proof"),
     ],
     exit_status: &[
         ("0", "the proof was written"),

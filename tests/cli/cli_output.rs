@@ -1,5 +1,6 @@
 //! The program's output: widths, alphabets, colours, time zones, usage errors, help and completions.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::process::{Command, Stdio};
@@ -11,7 +12,8 @@ use crate::common::search_path::program_alone;
 use crate::common::skip_note::skip_note;
 use crate::common::{Home, bundle};
 
-const COMMANDS: &[&str] = &[
+/// Every command.
+pub const COMMANDS: &[&str] = &[
     "export",
     "import",
     "verify",
@@ -22,12 +24,14 @@ const COMMANDS: &[&str] = &[
     "recover",
     "merge",
     "filter",
+    "keep",
     "diff",
     "scan",
     "redact",
     "prove",
     #[cfg(feature = "seal")]
     "sign",
+    "status",
     "demo",
     "schema",
     "completions",
@@ -225,6 +229,12 @@ fn short_help_fits_a_screen_and_long_help_has_valid_examples() {
     };
     let mut shown = help(&["-h"]);
     assert!(shown.lines().count() < 36, "{shown}");
+    let listed = shown.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let listed: BTreeSet<_> = listed.filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(
+        COMMANDS.iter().all(|command| listed.contains(command)) && listed.len() == COMMANDS.len() + 1,
+        "{listed:?}"
+    );
     for command in COMMANDS {
         let short = help(&[command, "-h"]);
         let widest = short.lines().map(str::len).max().unwrap();
@@ -232,7 +242,8 @@ fn short_help_fits_a_screen_and_long_help_has_valid_examples() {
         let wide = run_with(&home, &[command, "--help"], &[("COLUMNS", "200")]).text();
         let below = wide.split_once("Examples:\n").unwrap().1;
         let examples: Vec<_> = below.lines().take_while(|line| line.is_empty() || line.starts_with(' ')).collect();
-        // Each is one line of purpose and one line of command: none is wrapped.
+        // Each is one line of purpose and one line of command, which also fits a manual page.
+        assert!(examples.iter().all(|line| line.chars().count() <= 75), "{examples:?}");
         assert!(examples.split(|line| line.is_empty()).all(|example| example.len() <= 2), "{examples:?}");
         assert!(examples.iter().any(|line| line.contains("patchwork-traces ")), "{command}");
         write!(shown, "\n{}\n{short}", "=".repeat(80)).unwrap();

@@ -48,14 +48,16 @@ pub struct KeepArgs {
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath, value_parser = history_dir())]
     dir: PathBuf,
 
-    /// Add these bundles, oldest export first, instead of the logs of this machine
+    /// Add these bundles instead of this machine's logs
+    ///
+    /// They are added in the order of their exports, oldest first.
     #[arg(long, value_name = "BUNDLE", num_args = 1.., value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["follow", "source", "include_other", "patchwork_dir", "activity_dir", "no_hold"])]
     from: Vec<PathBuf>,
 
-    /// Keep running: add a segment when a log has grown by 112 KiB, and at least every hour
+    /// Keep running, and add segments as the logs grow
     ///
-    /// On SIGTERM or Ctrl-C, the program adds a last segment before it exits.
+    /// Adds a segment when a log has grown by 112 KiB, and at least every hour. On SIGTERM or Ctrl-C, the program adds a last segment before it exits.
     #[arg(long)]
     follow: bool,
 
@@ -63,14 +65,14 @@ pub struct KeepArgs {
     ///
     /// When Patchwork replaces a log, its link in `.patchwork-traces`, next to the log, keeps the old
     /// file until the next run has read it. Without links, rows are lost sooner.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     no_hold: bool,
 
     /// Keep only this source (repeatable)
     #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::SourceCompleter))]
     source: Vec<String>,
 
-    /// Also keep other *.jsonl logs in the Patchwork directory
+    /// Also keep Patchwork's other *.jsonl logs
     #[arg(long)]
     include_other: bool,
 

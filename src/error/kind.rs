@@ -451,8 +451,8 @@ impl ErrorKind {
         is_refused || matches!(self, Self::Encrypted(_))
     }
 
-    /// Returns a stable code for programs: the name of the kind in camel case, or a more precise name for three kinds of
-    /// system error. The code stays the same when the message changes.
+    /// Returns a stable code for programs: the name of the kind in camel case, or a more precise name for three kinds
+    /// of system error. The code stays the same when the message changes.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {

@@ -108,7 +108,8 @@ pub enum RedactionFault {
     IntoHistory,
     /// A redacted bundle would be merged with bundles that are not redacted.
     AmongOthers,
-    /// A redacted bundle would be merged with one that was redacted separately. One name could then stand for two values.
+    /// A redacted bundle would be merged with one that was redacted separately. One name could then stand for two
+    /// values.
     RedactedApart {
         /// The name of the other one.
         other: String,

@@ -87,7 +87,7 @@ impl std::fmt::Debug for Recipient {
 }
 
 impl Recipient {
-    /// Reads a file of recipients: one per line, with empty lines and comments that begin with `#`.
+    /// Reads a recipients file: one per line, with empty lines and comments that begin with `#`.
     ///
     /// # Errors
     /// If it cannot be read. [`ErrorKind::InvalidRecipient`] if a line is not a recipient, or the file has none.

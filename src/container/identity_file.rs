@@ -18,7 +18,7 @@ pub enum AgeIdentity {
     Plugin(age::plugin::Identity),
 }
 
-/// A file of identities.
+/// An identity file.
 #[derive(Clone)]
 pub enum IdentityFile {
     /// Identities that can be used.
@@ -27,7 +27,7 @@ pub enum IdentityFile {
     Locked(Arc<LockedIdentities>),
 }
 
-/// A file of identities that is encrypted with a passphrase. It is decrypted only once, when a bundle needs it.
+/// An identity file that is encrypted with a passphrase. It is decrypted only once, when a bundle needs it.
 pub struct LockedIdentities {
     /// The path of the file.
     pub name: String,
@@ -58,7 +58,7 @@ impl IdentityFile {
     }
 }
 
-/// Parses the text of a file of identities: one per line, with empty lines and comments.
+/// Parses the text of an identity file: one per line, with empty lines and comments.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidIdentity`] if a line is not an identity, or the text has none.

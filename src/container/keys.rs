@@ -13,7 +13,7 @@ use super::plugin::{PluginPrompt, Prompt};
 #[cfg(feature = "seal")]
 use crate::error::{Encryption, ErrorKind, Result};
 
-/// A request for the passphrase of a bundle, or of a file of identities.
+/// A request for the passphrase of a bundle, or of an identity file.
 #[cfg(feature = "seal")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -102,7 +102,7 @@ impl DecryptionKeys {
         Ok(self)
     }
 
-    /// Returns true if a file of identities is encrypted with a passphrase.
+    /// Returns true if an identity file is encrypted with a passphrase.
     #[must_use]
     pub fn has_locked_identities(&self) -> bool {
         self.identities.iter().any(|file| matches!(file, IdentityFile::Locked(_)))

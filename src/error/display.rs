@@ -13,7 +13,7 @@ impl std::error::Error for ErrorKind {}
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io { action, source } => write!(f, "cannot {action} it: {}", system_words(source)),
+            Self::Io { action, source } => write!(f, "cannot {action} it: {}", system_reason(source)),
             Self::LogName(fault) => write!(f, "invalid log name: {fault}"),
             Self::LogShrank { opened, read } => write!(
                 f,
@@ -68,7 +68,7 @@ impl ErrorKind {
         match self {
             Self::Encrypted(encryption) => write!(f, "{encryption}"),
             Self::DecryptionTooCostly { required, limit } => {
-                write!(f, "its passphrase takes too much work: 2^{required} where 2^{limit} is allowed")
+                write!(f, "its passphrase takes too much work: 2^{required}, but the limit is 2^{limit}")
             }
             Self::InvalidIdentity { line, found } => f.write_str(&not_a_key(
                 "an age identity",
@@ -146,7 +146,7 @@ impl ErrorKind {
             }
             Self::NotSigned { cause } => write!(f, "the result was written, but not signed: {cause}"),
             Self::ReportLost { source } => {
-                write!(f, "the work is done, but its report could not be written: {}", system_words(source))
+                write!(f, "the work is done, but its report could not be written: {}", system_reason(source))
             }
             Self::DirectorySyncFailed { cause } => {
                 write!(f, "the file is complete, but a power failure might still undo the write: {cause}")
@@ -156,7 +156,7 @@ impl ErrorKind {
     }
 }
 
-/// Returns the message for a text that should be a key of the kind `expected`, which is called `name`.
+/// Returns the message for text that is not the `expected` kind of key. `name` is what messages call that kind.
 fn not_a_key(name: &str, expected: KeyText, line: Option<u64>, found: KeyText) -> String {
     let place = line.map_or("this".to_owned(), |line| format!("line {line}"));
     match found {
@@ -167,7 +167,7 @@ fn not_a_key(name: &str, expected: KeyText, line: Option<u64>, found: KeyText) -
         KeyText::PostQuantum => format!("{place} is a post-quantum age key, which this program cannot use"),
         KeyText::Ssh => format!("{place} is an OpenSSH key, not {name}"),
         KeyText::Utf16 => "this file is UTF-16 text, but keys are read from UTF-8".to_owned(),
-        KeyText::EncryptedOtherwise => "this file of keys is encrypted, but not with an age passphrase".to_owned(),
+        KeyText::EncryptedOtherwise => "this key file is encrypted, but not with an age passphrase".to_owned(),
         KeyText::Other => format!("{place} is not {name}"),
     }
 }
@@ -182,7 +182,7 @@ pub(super) fn grouped(number: u64) -> String {
     head.into_iter().chain(groups).collect::<Vec<_>>().join(",")
 }
 
-/// Lists the names that exist, for an error about an unknown one.
+/// Lists the available names, for an error about an unknown one.
 fn available(known: &[String]) -> String {
     match known {
         [] => "available: none".to_owned(),
@@ -203,7 +203,7 @@ fn no_logs(sources: &[String], places: &[PathBuf]) -> String {
 }
 
 /// Returns the system's reason without the error number.
-pub(super) fn system_words(error: &io::Error) -> String {
+pub(super) fn system_reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "no such file or directory".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
@@ -211,14 +211,14 @@ pub(super) fn system_words(error: &io::Error) -> String {
         io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only".to_owned(),
         io::ErrorKind::BrokenPipe => "the program that reads from it has ended".to_owned(),
         _ => {
-            let text = of_system(error).to_string();
+            let text = system_error(error).to_string();
             within_sentence(text.split(" (os error").next().unwrap_or_default())
         }
     }
 }
 
-/// Returns another program's message with a lower-case first letter, unless its first word is one like `RPC`.
-/// The rest may contain a path and is unchanged.
+/// Lowercases the first letter of another program's message, unless the first word is an acronym such as `RPC`. Leaves
+/// the rest unchanged, because it may contain a path.
 fn within_sentence(words: &str) -> String {
     let mut chars = words.chars();
     let first = chars.next().filter(char::is_ascii_uppercase);
@@ -229,8 +229,8 @@ fn within_sentence(words: &str) -> String {
     }
 }
 
-/// Returns the system's error without the path that `fs_err` adds, as the error's position already has it.
-pub(super) fn of_system(error: &io::Error) -> &io::Error {
+/// Returns the system's error without the path that `fs_err` adds. The position of the error already has that path.
+pub(super) fn system_error(error: &io::Error) -> &io::Error {
     let inner = error.get_ref().and_then(|outer| outer.source());
     inner.and_then(|inner| inner.downcast_ref()).unwrap_or(error)
 }

@@ -1,5 +1,5 @@
-//! Faults of a bundle, its manifest, its rows or a name, as values: one operation stops at the first, another lists
-//! them all.
+//! Faults of bundles, manifests, rows, histories and names, as data. Some operations stop at the first fault, others
+//! list them all.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -167,7 +167,7 @@ pub enum Contradiction {
     },
     /// A sum overflows.
     Overflow,
-    /// A key belongs to a later version than the manifest's `minor`.
+    /// A key was introduced by a later version than the manifest's `minor`.
     LaterKey {
         /// The path of the key, such as `files[0].sha256`.
         path: String,
@@ -373,7 +373,7 @@ pub enum HistoryFault {
     OtherHistory {
         /// The history that the segment names.
         found: String,
-        /// The history of the segments before.
+        /// The history of the earlier segments.
         expected: String,
     },
     /// A bundle among the segments is not a segment.
@@ -384,7 +384,7 @@ pub enum HistoryFault {
     NotABundle,
     /// A segment does not continue the segment before it.
     OtherPrevious {
-        /// The number of the segment before.
+        /// The number of the segment before it.
         before: u64,
     },
     /// A segment records a wrong number of rows of a log in earlier segments.
@@ -398,7 +398,7 @@ pub enum HistoryFault {
     },
     /// A segment changed after the history was opened.
     Changed,
-    /// Another run adds to the history.
+    /// Another run is adding to the history.
     InUse,
     /// A bundle to add to a history is itself a segment of one.
     SegmentGiven,
@@ -439,7 +439,7 @@ pub enum HistoryFault {
     },
     /// A text is not a valid proof.
     NotAProof,
-    /// A proof belongs to another history than the checkpoint.
+    /// A proof and the checkpoint belong to different histories.
     OtherProof {
         /// The history of the proof.
         found: String,
@@ -542,7 +542,7 @@ impl HistoryFault {
     }
 }
 
-/// The way in which a file is encrypted.
+/// The way a file is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Encryption {

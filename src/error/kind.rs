@@ -11,7 +11,7 @@ use super::{
     SignatureFault,
 };
 
-/// The operation during which input or output failed. Its `Display` is a verb, such as `open` or `write to`.
+/// The I/O operation that failed. Its `Display` is a verb, such as `open` or `write to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IoAction {
@@ -178,12 +178,12 @@ pub enum ErrorKind {
     /// No row matches a filter, so there is nothing to write.
     #[strum(message = "no rows match")]
     NoRowsMatch,
-    /// The last row of each value of a path was requested, but the path can have several values in a row.
+    /// The last row for each value of a path was requested, but the path can have several values in one row.
     KeyOfSeveralValues {
         /// The path.
         path: String,
     },
-    /// Logs are to be replaced by a filtered bundle, which has only some of their rows.
+    /// A filtered bundle would replace logs, although it has only some of their rows.
     #[strum(message = "cannot replace logs with a filtered bundle: it has only some of their rows")]
     OnlySomeRows,
     /// The input is empty.
@@ -199,7 +199,7 @@ pub enum ErrorKind {
     Encrypted(Encryption),
     /// An encrypted file or a gzip file contains an encrypted file instead of a bundle.
     NestedEncryption {
-        /// True if gzip is directly around the encrypted file.
+        /// True if the encrypted file is directly inside gzip.
         in_gzip: bool,
     },
     /// The input is encrypted to other keys.
@@ -215,7 +215,7 @@ pub enum ErrorKind {
     /// Encrypted data was changed or cut off.
     #[strum(message = "the encrypted data was changed or cut off")]
     CiphertextDamaged,
-    /// A file of identities contains something else.
+    /// An identity file contains something else.
     InvalidIdentity {
         /// The line, counted from 1; 0 for the whole file.
         line: u64,
@@ -224,9 +224,9 @@ pub enum ErrorKind {
     },
     /// A text is not an age recipient.
     InvalidRecipient {
-        /// The line in a file of recipients, counted from 1.
+        /// The line of a recipients file, counted from 1.
         line: Option<u64>,
-        /// The kind of text that is there instead.
+        /// The kind of text that was found instead.
         found: KeyText,
     },
     /// A plugin for an age key is not installed.
@@ -245,7 +245,7 @@ pub enum ErrorKind {
     #[strum(message = "these recipients cannot be used together")]
     RecipientsDiffer,
     /// A passphrase is empty, too long or not UTF-8.
-    #[strum(message = "there is no passphrase: it must be the first line, in UTF-8 and not empty")]
+    #[strum(message = "invalid passphrase: the first line must be UTF-8 text and not empty")]
     InvalidPassphrase,
     /// The input is gzip, but its content is not a bundle.
     #[strum(message = "not a trace bundle (a gzip file with other content)")]
@@ -256,7 +256,7 @@ pub enum ErrorKind {
     /// The first line is JSON, but not a manifest.
     #[strum(message = "not a trace bundle (the first line is JSON, but not a manifest)")]
     NotAManifest,
-    /// An encrypted file could not be decrypted. A wrong passphrase or key cannot be told from a changed file.
+    /// An encrypted file could not be decrypted. Decryption cannot tell a wrong passphrase or key from a changed file.
     #[strum(message = "cannot decrypt it: wrong passphrase or key, or the file was changed")]
     DecryptionFailed,
     /// An export that Patchwork encrypted (`.enc`) ends within its header.
@@ -296,7 +296,7 @@ pub enum ErrorKind {
     Gzip(GzipFault),
     /// A line is not a valid row.
     Row(RowFault),
-    /// A directory is not a sound history.
+    /// A directory is not a valid history.
     History(HistoryFault),
     /// Something cannot be signed, or a list of allowed signers cannot be used.
     Signature(SignatureFault),
@@ -313,7 +313,7 @@ pub enum ErrorKind {
     /// The bundle has more content than its manifest declares.
     #[strum(message = "the bundle has more content than its manifest declares")]
     MoreThanDeclared,
-    /// The bundle ends before all the rows that its manifest declares.
+    /// The bundle has fewer rows than its manifest declares.
     FewerThanDeclared {
         /// The number of rows that the manifest declares here.
         expected: u64,
@@ -349,7 +349,7 @@ pub enum ErrorKind {
         /// The other log's `relativePath`.
         other: String,
     },
-    /// Two inputs have a log of this name, but with different sources or directories.
+    /// Two inputs have a log with this name, but with different sources or directories.
     InputsDisagree {
         /// The name of the log.
         file: String,
@@ -358,7 +358,7 @@ pub enum ErrorKind {
         /// Its source and directory in another input.
         other: String,
     },
-    /// Logs are to be replaced by a segment of a history, which has only some of their rows.
+    /// A segment of a history would replace logs, although it has only some of their rows.
     #[strum(message = "cannot replace logs with a segment of a history: it has only the rows that were new")]
     OnlyASegment,
     /// The path of a log is a symlink whose target does not exist.
@@ -376,10 +376,10 @@ pub enum ErrorKind {
     ProcNotMounted,
     /// Another process holds the lock of a log.
     Locked {
-        /// The waiting time in seconds.
+        /// The time waited, in seconds.
         seconds: u64,
     },
-    /// Another process took the lock of a log while it was held.
+    /// Another process took the lock of a log that this one held.
     #[strum(message = "lost this lock to another program")]
     LockLost,
     /// A log changed during every attempt to replace it.
@@ -451,8 +451,8 @@ impl ErrorKind {
         is_refused || matches!(self, Self::Encrypted(_))
     }
 
-    /// Returns the stable code for programs: the name of the kind in camel case, or a more precise name for three kinds
-    /// of system error. It does not change with the message.
+    /// Returns a stable code for programs: the name of the kind in camel case, or a more precise name for three kinds
+    /// of system error. The code stays the same when the message changes.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {

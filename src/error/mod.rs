@@ -1,4 +1,4 @@
-//! Errors: their kind and their position.
+//! Errors, with their kind and position.
 //!
 //! An [`Error`] is an [`ErrorKind`] (data, not text) at a [`Position`]. Its `Display` is one line for people, with
 //! control characters escaped.
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use display::{of_system, system_words};
+use display::{system_error, system_reason};
 pub use fault::{
     Contradiction, Encryption, EntryFault, GzipFault, HistoryFault, KeyText, ManifestFault, NameFault, RowFault,
 };
@@ -131,14 +131,14 @@ impl Error {
         self
     }
 
-    /// Replaces each path by the one that users know, as `real_path` returns it.
+    /// Replaces each path with the one that `real_path` returns for it, which users know.
     pub(crate) fn with_real_paths(mut self, real_path: &dyn Fn(&Path) -> PathBuf) -> Self {
         let Inner { kind, at } = &mut *self.0;
         if let Some(subject) = &mut at.subject {
             let path = real_path(Path::new(subject));
             if path != Path::new(subject) {
                 *subject = path.display().to_string();
-                // The system's message may contain the other path.
+                // The system's message may contain the old path.
                 if let ErrorKind::Io { source, .. } = kind {
                     *source = without_path(source);
                 }
@@ -214,7 +214,7 @@ impl fmt::Display for Error {
             (ErrorKind::Io { action, source }, Some(subject)) => {
                 let inner = Some(at.within_subject()).filter(|inner| !inner.is_empty());
                 let inner = inner.map(|inner| format!(" ({inner})")).unwrap_or_default();
-                format!("cannot {action} {subject}{inner}: {}", system_words(source))
+                format!("cannot {action} {subject}{inner}: {}", system_reason(source))
             }
             _ if at.is_unknown() => kind.to_string(),
             _ => format!("{at}: {kind}"),
@@ -224,9 +224,9 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        // The message includes that of the first source, so the chain begins with the second.
+        // The message already includes the first source, so the chain begins with the second.
         match &self.0.kind {
-            ErrorKind::Io { source, .. } | ErrorKind::ReportLost { source } => of_system(source).source(),
+            ErrorKind::Io { source, .. } | ErrorKind::ReportLost { source } => system_error(source).source(),
             ErrorKind::EntryType { source } => source.source(),
             _ => None,
         }

@@ -29,12 +29,12 @@ pub enum RedactionFault {
     },
     /// Too many different values would have to be replaced.
     TooManyValues {
-        /// The greatest number.
+        /// The maximum number.
         limit: usize,
     },
     /// Other users can read or change a key file.
     KeyFileExposed,
-    /// A key has only zero bytes.
+    /// A key file has only zero bytes.
     KeyFileZero,
     /// A key file is too short or too long.
     KeyFileLength {
@@ -55,7 +55,7 @@ pub enum RedactionFault {
         /// The rule.
         rule: String,
     },
-    /// No row has a member that is to be removed or kept.
+    /// No row has a member that was selected to be removed or kept.
     NoSuchMember {
         /// Its path.
         path: String,
@@ -71,7 +71,7 @@ pub enum RedactionFault {
         /// The path.
         path: String,
     },
-    /// A bundle is not the redaction of another one.
+    /// A bundle was not made by a redaction.
     NotRedacted,
     /// A redaction used another version of the rules.
     OtherRules {
@@ -82,7 +82,7 @@ pub enum RedactionFault {
         /// The version of the rules of this library.
         known: u64,
     },
-    /// A redaction used a rule file, which is needed.
+    /// A redaction used a rule file, but none was given.
     RulesNeeded {
         /// The SHA-256 of the file.
         used: Sha256Digest,
@@ -94,13 +94,13 @@ pub enum RedactionFault {
         /// The SHA-256 of the file that was given.
         given: Sha256Digest,
     },
-    /// A redaction used no rule file.
+    /// A redaction used no rule file, but one was given.
     NoRulesUsed,
-    /// A redaction used a key, which is needed.
+    /// A redaction used a key, but none was given.
     KeyNeeded,
     /// A redaction used another key.
     OtherKey,
-    /// A redaction used no key.
+    /// A redaction used no key, but one was given.
     NoKeyUsed,
     /// A redacted bundle would be merged with logs that this machine has.
     OverLogs,
@@ -108,7 +108,7 @@ pub enum RedactionFault {
     IntoHistory,
     /// A redacted bundle would be merged with bundles that are not redacted.
     AmongOthers,
-    /// A redacted bundle would be merged with one that was redacted differently, so that a name could stand for two
+    /// A redacted bundle would be merged with one that was redacted separately. One name could then stand for two
     /// values.
     RedactedApart {
         /// The name of the other one.
@@ -126,7 +126,7 @@ impl fmt::Display for RedactionFault {
                 write!(f, "the paths of home directories name more than {limit} users")
             }
             Self::TooManyValues { limit } => write!(f, "more than {limit} different values would be replaced"),
-            Self::KeyFileExposed => f.write_str("this key file can be read by other users, or changed"),
+            Self::KeyFileExposed => f.write_str("other users can read or change this key file"),
             Self::KeyFileZero => f.write_str("this key file has only zeros"),
             Self::KeyFileLength { bytes } => {
                 write!(f, "a key file has 32 to 65,536 bytes, and this one has {}", Bytes(*bytes))
@@ -137,7 +137,7 @@ impl fmt::Display for RedactionFault {
                 write!(f, "the rule {rule} finds something in {option}, and the manifest would show it")
             }
             Self::NoSuchMember { path } => write!(f, "no row has the member {path}"),
-            Self::NoRules => f.write_str("no rule is left to search with"),
+            Self::NoRules => f.write_str("no rules are left to search with"),
             Self::LineChanged => f.write_str("the redaction would turn a row into an unparsed line, or the reverse"),
             other => other.fmt_check(f),
         }
@@ -157,12 +157,12 @@ impl RedactionFault {
                 )
             }
             Self::RulesNeeded { used } => {
-                write!(f, "this bundle was made with a file of rules, which has the SHA-256 {used}")
+                write!(f, "this bundle was made with a rule file, which has the SHA-256 {used}")
             }
             Self::OtherRuleFile { used, given } => {
-                write!(f, "this bundle was made with another file of rules (its SHA-256 is {used}, not {given})")
+                write!(f, "this bundle was made with another rule file (its SHA-256 is {used}, not {given})")
             }
-            Self::NoRulesUsed => f.write_str("this bundle was made without a file of rules"),
+            Self::NoRulesUsed => f.write_str("this bundle was made without a rule file"),
             Self::KeyNeeded => f.write_str("the names in this bundle were made with a key"),
             Self::OtherKey => f.write_str("the names in this bundle were made with another key"),
             Self::NoKeyUsed => f.write_str("the names in this bundle are numbered, and were not made with a key"),

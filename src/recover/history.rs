@@ -1,4 +1,4 @@
-//! Recovers a history to one bundle: the rows of its intact segments, and the recoverable rows of damaged ones, in
+//! Recovers a history to one bundle, which has the rows of intact segments and the recoverable rows of damaged ones, in
 //! segment order.
 
 use std::collections::HashSet;
@@ -70,8 +70,8 @@ impl HistoryRecoverReport {
 /// the same number, the bundle has the rows of both.
 ///
 /// # Errors
-/// If `dir` is not a history, no segment has anything to recover, or the target or a temporary file cannot be written.
-/// Damaged and missing segments are not an error.
+/// If `dir` is not a history, nothing can be recovered from any segment, or the target or a temporary file cannot be
+/// written. Damaged and missing segments are not an error.
 pub fn recover_history(
     dir: impl AsRef<Path>,
     keys: &DecryptionKeys,
@@ -101,7 +101,7 @@ pub fn recover_history(
     Ok(HistoryRecoverReport { digest, manifest, bundle_bytes, intact_segments, damaged, missing, left_out })
 }
 
-/// A segment whose rows are to be recovered.
+/// A segment to recover rows from.
 struct FoundSegment {
     number: u64,
     path: PathBuf,
@@ -110,7 +110,7 @@ struct FoundSegment {
     bundle_bytes: u64,
 }
 
-/// The remaining segments of a history.
+/// The segments of a history that were found.
 struct FoundSegments {
     /// The segments, by number.
     segments: Vec<FoundSegment>,
@@ -137,7 +137,7 @@ impl FoundSegments {
         SegmentHead::read_all(listing.segments, &access, threads, |(segment, head)| {
             match head {
                 Ok(head) => found.add(head, &mut id),
-                // Segments that cannot be decrypted are not lost.
+                // Fail instead of reporting the segment as damaged: another key may decrypt it.
                 Err(error) if matches!(error.kind(), ErrorKind::Encrypted(_)) => return Err(error),
                 Err(_) => found.segments.push(FoundSegment {
                     number: segment.name.number,
@@ -162,7 +162,7 @@ impl FoundSegments {
         Ok(found)
     }
 
-    /// Adds a segment of the history with this identity, or of the first one.
+    /// Adds a segment of the history `id`. If `id` is `None`, sets it to the segment's history.
     fn add(&mut self, head: SegmentHead, id: &mut Option<HistoryId>) {
         let position = head.manifest.history.as_ref();
         let position = position.filter(|position| *id.get_or_insert(position.id) == position.id);
@@ -188,7 +188,7 @@ impl FoundSegments {
     }
 }
 
-/// Opens segments, and recovers those that are damaged.
+/// A recovery that opens segments one by one, and recovers damaged ones.
 struct Salvage<'o> {
     options: &'o WriteOptions,
     keys: &'o DecryptionKeys,
@@ -208,7 +208,7 @@ impl Salvage<'_> {
             return Ok(None);
         }
         let options = VerifyOptions::default().expect(segment.digest).threads(self.options.threads);
-        let quiet = WithoutCount(self.progress);
+        let quiet = CancellationOnly(self.progress);
         let name = segment.path.display().to_string();
         let verified = Input::open(&segment.path, self.keys)
             .and_then(|input| verify_input(input, &name, &options, &quiet, &mut |_| {}));
@@ -245,7 +245,7 @@ impl Salvage<'_> {
     }
 }
 
-/// Returns true for an error that only concerns one segment.
+/// Returns true if an error concerns only one segment.
 fn is_of_segment(kind: &ErrorKind) -> bool {
     match kind {
         ErrorKind::Io { action, .. } => matches!(action, IoAction::Open | IoAction::Read),
@@ -254,10 +254,10 @@ fn is_of_segment(kind: &ErrorKind) -> bool {
     }
 }
 
-/// Forwards only cancellation, because progress is counted in segments.
-struct WithoutCount<'p>(&'p dyn Progress);
+/// A progress that forwards only cancellation. The history's own progress advances by whole segments.
+struct CancellationOnly<'p>(&'p dyn Progress);
 
-impl Progress for WithoutCount<'_> {
+impl Progress for CancellationOnly<'_> {
     fn cancellation(&self) -> crate::progress::Cancellation {
         self.0.cancellation()
     }

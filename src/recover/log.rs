@@ -13,39 +13,40 @@ use crate::format::{Base, FileName, Manifest, ManifestFile, SourceName, TimeKey}
 use crate::logs::{known, times_of};
 use crate::salvage::RowRun;
 
-/// The maximum number of gap positions that are kept for a log, because a bundle can have hundreds of millions.
+/// The maximum number of gaps that are recorded for a log. A bundle can have hundreds of millions.
 const MAX_GAPS: usize = 10_000;
 
 /// The amount of restored text that is buffered, in bytes.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// Restores the rows of one log from the stream.
+/// A reader of one log, restored from the rows of the stream.
 pub(super) struct LogReader<'s, 'k, 'm, 'r> {
     rows: &'s mut RowStream<'k, 'r>,
     id: LogId,
     /// The log's index in the manifest's `files`, and its entry there.
     declared: Option<(usize, &'m ManifestFile)>,
-    /// The number of its rows according to the manifest, unless only its hash is trusted.
+    /// The number of rows that the manifest declares, unless only the hash of the log is trusted.
     count: Option<u64>,
     log: LogAssembler<'m>,
     /// The expected row, from 1.
     next_row: u64,
     taken: u64,
-    by_line: u64,
-    /// The first ranges of rows that are lost, and the number of lost rows beyond those.
+    /// The number of rows taken that no checksum proves.
+    unverified: u64,
+    /// The first ranges of lost rows, and the number of lost rows in further ranges.
     lost: Vec<(u64, u64)>,
     more_lost: u64,
     gaps_after: Vec<u64>,
     more_gaps: u64,
-    /// True if something was lost after the last row that was taken.
+    /// True if text of unknown extent was lost after the last row taken.
     is_after_gap: bool,
-    /// The number of restored bytes that were read.
+    /// The number of bytes in the buffer that were read.
     read: usize,
 }
 
 impl<'s, 'k, 'm, 'r> LogReader<'s, 'k, 'm, 'r> {
-    /// Returns the next log. With a manifest, that is its file `index`; otherwise, the log of the next rows unless
-    /// it is in `done`.
+    /// Returns the next log: the manifest's file `index`, or, without a manifest, the log of the next rows, skipping
+    /// the logs in `done`.
     pub(super) fn next(
         rows: &'s mut RowStream<'k, 'r>,
         manifest: Option<&'m Manifest>,
@@ -92,7 +93,7 @@ impl<'s, 'k, 'm, 'r> LogReader<'s, 'k, 'm, 'r> {
             log: LogAssembler::new(declared.map(|(_, file)| file)),
             next_row: 1,
             taken: 0,
-            by_line: 0,
+            unverified: 0,
             lost: Vec::new(),
             more_lost: 0,
             gaps_after: Vec::new(),
@@ -117,8 +118,8 @@ impl<'s, 'k, 'm, 'r> LogReader<'s, 'k, 'm, 'r> {
             source: self.id.source,
             name: self.id.name,
             rows: self.taken,
-            unverified_rows: self.by_line,
-            // More rows than the manifest counts are taken if they are verified.
+            unverified_rows: self.unverified,
+            // Verified rows are taken even if there are more than the manifest declares.
             expected_rows: self.count.map(|count| count.max(self.next_row - 1)),
             missing: self.declared.map(|(_, file)| missing(file, &self.lost)).unwrap_or_default(),
             more_missing: self.more_lost,
@@ -165,12 +166,12 @@ impl<'s, 'k, 'm, 'r> LogReader<'s, 'k, 'm, 'r> {
 
     fn take_rows(&mut self, mut run: RowRun, first_row: Option<u64>, is_verified: bool) {
         let first = first_row.unwrap_or(self.next_row);
-        let most = match self.count {
+        let limit = match self.count {
             Some(_) if first < self.next_row => 0,
             Some(count) if !is_verified => (count + 1).saturating_sub(first),
             _ => u64::MAX,
         };
-        let rows = run.rows.len().min(most);
+        let rows = run.rows.len().min(limit);
         self.rows.ignore(&run.file, run.rows.len() - rows);
         if rows == 0 {
             return;
@@ -180,24 +181,24 @@ impl<'s, 'k, 'm, 'r> LogReader<'s, 'k, 'm, 'r> {
         }
         self.is_after_gap = false;
         run.rows.truncate(rows);
-        self.lose_rows_before(first);
+        self.mark_lost_before(first);
         self.log.push(&run.rows);
         self.rows.reuse(run);
         self.next_row = first + rows;
         self.taken += rows;
-        self.by_line += if is_verified { 0 } else { rows };
+        self.unverified += if is_verified { 0 } else { rows };
     }
 
-    /// Handles a line that is not a row: one row is lost in its place.
+    /// Handles a line that is not a row. The row in its place is lost.
     fn take_bad_line(&mut self) {
         match self.count {
-            Some(count) if self.next_row <= count => self.lose_rows_before(self.next_row + 1),
+            Some(count) if self.next_row <= count => self.mark_lost_before(self.next_row + 1),
             Some(_) => {}
             None => self.is_after_gap = true,
         }
     }
 
-    fn lose_rows_before(&mut self, row: u64) {
+    fn mark_lost_before(&mut self, row: u64) {
         if row > self.next_row {
             let is_full = self.lost.len() >= MAX_GAPS;
             match self.lost.last_mut().filter(|(_, last)| *last + 1 == self.next_row) {
@@ -210,7 +211,7 @@ impl<'s, 'k, 'm, 'r> LogReader<'s, 'k, 'm, 'r> {
         }
     }
 
-    /// Records a gap here if something of unknown extent was lost.
+    /// Records a gap here if text of unknown extent was lost.
     fn mark_gap(&mut self) {
         if std::mem::take(&mut self.is_after_gap) && self.gaps_after.last() != Some(&self.taken) {
             match self.gaps_after.len() < MAX_GAPS {
@@ -222,7 +223,7 @@ impl<'s, 'k, 'm, 'r> LogReader<'s, 'k, 'm, 'r> {
 
     fn end(&mut self) {
         match self.count {
-            Some(count) => self.lose_rows_before(count + 1),
+            Some(count) => self.mark_lost_before(count + 1),
             None => self.mark_gap(),
         }
         self.log.complete();
@@ -240,7 +241,7 @@ impl Read for LogReader<'_, '_, '_, '_> {
     }
 }
 
-/// Returns the log that rows name, if a log can have these names.
+/// Returns the log with this source and name, if both are valid.
 fn id_of(source: &str, name: &str) -> Option<LogId> {
     let base = known(source).map_or(Base::Patchwork, |source| source.base);
     Some(LogId { source: SourceName::new(source).ok()?, name: FileName::new(name).ok()?, base })

@@ -1,15 +1,15 @@
-//! Determines how much of a damaged bundle's manifest can be used to find rows.
+//! Determines which parts of a damaged bundle's manifest can be used to find rows.
 
 use super::report::ManifestState;
 use crate::error::{Contradiction, Error, ErrorKind, ManifestFault, Result};
 use crate::format::{Manifest, ManifestFile};
 
-/// The evidence by which a search accepts rows.
+/// The evidence that a search requires to accept rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Evidence {
     /// Each row or its chunk, at the position that the manifest gives.
     Rows,
-    /// The SHA-256 of a whole log, whatever is wrong with its pieces.
+    /// The SHA-256 of a whole log, even if its pieces are faulty.
     Hashes,
     /// Each row alone. The manifest is not used.
     RowsAlone,
@@ -30,7 +30,7 @@ impl UsableManifest {
     }
 }
 
-/// Returns the manifest if rows can be found by it.
+/// Decodes the manifest in `line`, and removes the parts that cannot be used to find rows.
 pub(super) fn usable_manifest(line: &[u8], evidence: Evidence) -> Result<UsableManifest> {
     let mut manifest = match Manifest::decode(line) {
         Ok(Some(manifest)) if evidence != Evidence::RowsAlone => manifest,
@@ -43,7 +43,7 @@ pub(super) fn usable_manifest(line: &[u8], evidence: Evidence) -> Result<UsableM
     if evidence == Evidence::Hashes {
         return Ok(UsableManifest { manifest: Some(manifest), state, version, is_contradicted });
     }
-    // The chunks prove how many rows they have.
+    // The chunks' checksums prove their row counts, so these take precedence over the file's count.
     let has_table = manifest.has_chunk_table();
     for (file, sum) in manifest.files.iter_mut().filter_map(|file| rows_of_chunks(file).map(|sum| (file, sum))) {
         if has_table && file.count != sum {
@@ -69,7 +69,7 @@ pub(super) fn usable_manifest(line: &[u8], evidence: Evidence) -> Result<UsableM
             ManifestFault::Contradiction(Contradiction::ChunkRows { .. } | Contradiction::ChunkSize { .. }) => {
                 manifest.files.iter_mut().for_each(|file| file.chunks.clear());
             }
-            // The hash of a log shows whether the manifest is right about it.
+            // The hash of each log shows whether the manifest is right about that log.
             ManifestFault::Contradiction(Contradiction::DuplicateFile { .. }) | ManifestFault::Missing { .. } => {
                 is_contradicted = true;
             }
@@ -79,7 +79,7 @@ pub(super) fn usable_manifest(line: &[u8], evidence: Evidence) -> Result<UsableM
     Ok(UsableManifest { manifest: Some(manifest), state, version, is_contradicted })
 }
 
-/// Returns the number of rows in a file's chunk table, if it has one.
+/// Returns the total number of rows in a file's chunk table, if it has one.
 fn rows_of_chunks(file: &ManifestFile) -> Option<u64> {
     let sum = file.chunks.iter().try_fold(0u64, |sum, chunk| sum.checked_add(chunk.rows));
     sum.filter(|_| !file.chunks.is_empty())

@@ -5,8 +5,8 @@
 //! after the first sign of damage is accepted, because it may consist of corrupt bytes. If a log's hash proves the
 //! whole log, it is accepted as a whole, regardless of problems with its pieces.
 //!
-//! The rows are restored to logs, and these are packed by the same code that export uses. The result is verified
-//! before it is published.
+//! The rows are restored to logs, which are packed by the same code that export uses. The new bundle is verified before
+//! it is published.
 
 mod history;
 mod log;
@@ -72,8 +72,8 @@ pub fn recover_file(
     recover_input(input, &path.display().to_string(), options, target, progress)
 }
 
-/// Recovers a bundle from `input`, which was opened and, if necessary, decrypted. A stream is copied to an unnamed file in
-/// the target's directory, decrypted.
+/// Recovers a bundle from `input`, which is already decrypted. A stream is copied, unencrypted, to an unnamed file in
+/// the target's directory.
 ///
 /// # Errors
 /// As [`recover`], and if the copy cannot be written.
@@ -115,13 +115,14 @@ pub fn recover_stream(
     recover(copy, name, options, target, progress)
 }
 
-/// Recovers the bundle in `input`, reading from its first byte to its last, to `target`. Errors refer to it as
+/// Recovers the bundle in `input`, which is read from its first byte to its last, to `target`. Errors call the input
 /// `name`.
 ///
 /// # Errors
-/// If `input` cannot be read or has an unsupported version; [`ErrorKind::NothingToRecover`](crate::ErrorKind::NothingToRecover) if it contains neither
-/// a row nor a manifest; if `target` cannot be written; [`ErrorKind::OutputNotIntact`](crate::ErrorKind::OutputNotIntact) if the output fails
-/// verification. Nothing is published in these cases. Missing rows are not an error.
+/// If `input` cannot be read or has an unsupported version, or if `target` cannot be written.
+/// [`ErrorKind::NothingToRecover`](crate::ErrorKind::NothingToRecover) if `input` has neither a row nor a manifest.
+/// [`ErrorKind::OutputNotIntact`](crate::ErrorKind::OutputNotIntact) if the output fails verification. Nothing is
+/// published in these cases. Missing rows are not an error.
 pub fn recover(
     input: impl Read + Seek + Send,
     name: &str,
@@ -154,7 +155,7 @@ fn recover_with_holes(
     Ok(RecoverReport { digest: Some(digest), written: Some(manifest), bundle_bytes, ..report })
 }
 
-/// Returns the provenance for the new bundle, as far as the damaged one records it.
+/// Returns the provenance for the new bundle, copied from the damaged one.
 fn provenance(report: &RecoverReport) -> Provenance {
     let (label, filter, redaction) = (report.label.clone(), report.filter.clone(), report.redaction.clone());
     Provenance { label, filter, redaction, ..Provenance::default() }

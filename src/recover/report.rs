@@ -53,7 +53,7 @@ pub struct FileRecovery {
     /// not one (in 1.0, a line nested too deeply for 1.1) is an unparsed line in the recovered bundle, and vice
     /// versa.
     pub rows: u64,
-    /// The number of these rows that no checksum proves, only their own well-formed line.
+    /// The number of these rows that are well-formed, but that no checksum proves.
     pub unverified_rows: u64,
     /// The number of rows in the original log, if the manifest records it.
     pub expected_rows: Option<u64>,
@@ -128,7 +128,7 @@ pub(super) fn lost_something(manifest: ManifestState, files: &[FileRecovery]) ->
     matches!(manifest, ManifestState::Contradicted | ManifestState::Lost) || files.iter().any(is_short)
 }
 
-/// Returns missing rows with their log lines. `rows` are ranges of rows in ascending order.
+/// Returns missing rows with their log lines. `rows` has ranges of rows in ascending order.
 pub(super) fn missing(file: &ManifestFile, rows: &[(u64, u64)]) -> Vec<Missing> {
     let mut missing = Vec::new();
     let mut rows = rows.iter().copied().peekable();

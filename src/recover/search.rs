@@ -1,10 +1,10 @@
-//! Searches a damaged bundle for rows, and repeats the search with other evidence where the first is not enough.
+//! Searches a damaged bundle for rows, and repeats the search with other evidence if the first search is not enough.
 //!
-//! The first search accepts what is verified piece by piece: rows in chunks with matching checksums, and rows whose
-//! entry agrees with their exact line. The pieces can be contradicted although the whole is intact: an edited entry
-//! beside the exact line, a wrong table, chunks in another order. Then the hash of the whole log is the stronger
-//! proof. If verified rows contradict the manifest, or damage hides where the rows begin, a search without one or
-//! the other may find more.
+//! The first search verifies rows one by one: it accepts rows in chunks with matching checksums, and rows whose entry
+//! agrees with their exact line. A log can fail this although it is intact, for example if an entry was edited but not
+//! its exact line, if the table is wrong, or if chunks were reordered. The hash of the whole log is then the stronger
+//! proof. If verified rows contradict the manifest, a search without it may find more. If damage hides where the rows
+//! begin, a search from the start of the file may.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -36,16 +36,16 @@ pub(super) struct SearchResult {
     redaction: Option<Redaction>,
     /// The logs, in the order of the packed files.
     logs: Vec<FileRecovery>,
-    /// The number of lines that look like rows of each log but were not accepted, as far as it is known.
+    /// For each log, the number of lines that look like its rows but were not accepted, if known.
     ignored_of: Vec<u64>,
     /// The number of other such lines.
     ignored: u64,
     manifest: ManifestState,
     version: Option<(u64, u64)>,
     is_damaged: bool,
-    /// True if blocks may be hidden in text, or in damage of the first line or right after it.
-    may_hide: bool,
-    /// True if some logs may be whole although they do not seem so.
+    /// True if blocks may be hidden in text, or in damage at the first line or right after it.
+    may_hide_blocks: bool,
+    /// True if some logs may be intact although their pieces are not verified.
     is_suspect: bool,
     /// True if verified rows contradict the manifest.
     is_contradicted: bool,
@@ -57,45 +57,45 @@ impl SearchResult {
     /// # Errors
     /// As [`recover`](super::recover), except for errors while writing the output.
     pub(super) fn in_bundle(input: &FileInput<'_>, options: &WriteOptions, progress: &dyn Progress) -> Result<Self> {
-        let again = |evidence, start| search(input, evidence, start, options, &NoProgress);
+        let search_again = |evidence, start| search(input, evidence, start, options, &NoProgress);
         let found = search(input, Evidence::Rows, Start::AfterManifest, options, progress)?;
         let mut found = found.ok_or(ErrorKind::NothingToRecover)?;
         if found.is_suspect
             && found.logs.iter().any(|log| log.is_original != Some(true))
-            && let Some(whole) = again(Evidence::Hashes, Start::AfterManifest)?
+            && let Some(whole) = search_again(Evidence::Hashes, Start::AfterManifest)?
         {
             let done = found.originals().map(FileRecovery::id).collect();
             found.adopt_originals(whole, &done);
         }
         if found.is_contradicted {
-            let other = again(Evidence::RowsAlone, Start::AfterManifest)?;
+            let other = search_again(Evidence::RowsAlone, Start::AfterManifest)?;
             if other.is_none() && found.rows() == 0 && found.originals().next().is_none() {
                 return Err(ErrorKind::NothingToRecover.into());
             }
-            if !other.is_some_and(|other| found.change_to(other, 0)) {
+            if !other.is_some_and(|other| found.switch_if_better(other, 0)) {
                 found.manifest = ManifestState::Faulty;
             }
         }
-        // Damage right after the manifest can hide where the chunks begin, so they are searched for everywhere: first
-        // with the manifest, then without it.
+        // Damage right after the manifest can hide where the chunks begin, so search the whole file: first with the
+        // manifest, then without it.
         if found.may_have_missed_blocks() {
             let is_lost = found.manifest == ManifestState::Lost;
-            if !is_lost && let Some(other) = again(Evidence::Rows, Start::OfFile)? {
-                found.change_to(other, 1);
+            if !is_lost && let Some(other) = search_again(Evidence::Rows, Start::OfFile)? {
+                found.switch_if_better(other, 1);
             }
             if (is_lost || found.rows() == 0)
-                && let Some(other) = again(Evidence::RowsAlone, Start::OfFile)?
+                && let Some(other) = search_again(Evidence::RowsAlone, Start::OfFile)?
             {
-                found.change_to(other, 1);
+                found.switch_if_better(other, 1);
             }
         }
         Ok(found.without_duplicates())
     }
 
-    /// Switches to the result of another search if it has at least `more` more rows. Returns true if it does.
+    /// Switches to the result of another search if it has at least `more` additional rows. Returns true if it switched.
     ///
-    /// A log that matches its SHA-256 proves the manifest's claims about it, so such logs are kept unchanged.
-    fn change_to(&mut self, mut other: Self, more: u64) -> bool {
+    /// Logs that match their SHA-256 prove the manifest's claims about them, so they are kept unchanged.
+    fn switch_if_better(&mut self, mut other: Self, more: u64) -> bool {
         let kept = self.unambiguous_originals();
         let rows = |logs: &[FileRecovery], of_kept: bool| -> u64 {
             logs.iter().filter(|log| kept.contains(&log.id()) == of_kept).map(|log| log.rows).sum()
@@ -108,14 +108,14 @@ impl SearchResult {
         is_better
     }
 
-    /// Replaces logs by those of `other` that match their SHA-256, except for the logs in `done`.
+    /// Replaces logs with those of `other` that match their SHA-256, except for the logs in `done`.
     fn adopt_originals(&mut self, mut other: Self, done: &HashSet<LogName>) {
         let adopted = &other.unambiguous_originals() - done;
         if adopted.is_empty() {
             return;
         }
         other.retain(|log| log.is_original == Some(true) && adopted.contains(&log.id()));
-        // The rows that were found of these logs are accepted now, and so may be some that were ignored.
+        // The rows of these logs are now accepted, possibly including some that were ignored before.
         let mut accepted = HashMap::<_, u64>::new();
         other.logs.iter().for_each(|log| *accepted.entry(log.id()).or_default() += log.rows);
         let mut found = HashMap::<_, u64>::new();
@@ -137,8 +137,8 @@ impl SearchResult {
         }
     }
 
-    /// Returns the logs that match their SHA-256. If several with rows have one name, none of them is among these: a
-    /// bundle cannot hold both, so their rows are kept as those of one log.
+    /// Returns the logs that match their SHA-256, except for logs with rows that have the same name. A bundle cannot
+    /// hold both of those, so their rows are kept as those of one log.
     fn unambiguous_originals(&self) -> HashSet<LogName> {
         let mut with_rows = HashMap::<_, u64>::new();
         for log in self.originals() {
@@ -151,13 +151,13 @@ impl SearchResult {
         self.logs.iter().filter(|log| log.is_original == Some(true))
     }
 
-    /// Returns true if no rows were found in damaged data, or no blocks where some could be.
+    /// Returns true if data is damaged and no rows were found, or if rows are missing and blocks may be hidden.
     fn may_have_missed_blocks(&self) -> bool {
-        self.is_damaged && (self.rows() == 0 || self.may_hide && lost_something(self.manifest, &self.logs))
+        self.is_damaged && (self.rows() == 0 || self.may_hide_blocks && lost_something(self.manifest, &self.logs))
     }
 
-    /// Removes the lesser of logs that would be the same file, because a bundle cannot hold both. Rows can name a
-    /// log that the manifest assigns to another source. A verified log with content ranks highest.
+    /// Keeps only the best of the logs that would be the same file, because a bundle cannot hold both. This happens if
+    /// rows name a log that the manifest assigns to another source. A verified log with content ranks highest.
     fn without_duplicates(mut self) -> Self {
         let files: Vec<_> = self.packed.files().collect();
         let worth = |log: &FileRecovery| {
@@ -187,7 +187,7 @@ impl SearchResult {
         self.logs.iter().map(|log| log.rows).sum()
     }
 
-    /// Returns the packed logs, and the report without what is known once they are written.
+    /// Returns the packed logs, and a report. The report lacks the values that are known only after writing the bundle.
     pub(super) fn into_parts(self) -> (SpooledBundle, RecoverReport) {
         let report = RecoverReport {
             manifest: self.manifest,
@@ -218,7 +218,8 @@ enum Start {
     OfFile,
 }
 
-/// Searches once. Returns `None` if there is neither a row nor a manifest, or no hash to go by.
+/// Searches once. Returns `None` if there is neither a row nor a manifest, or if `evidence` needs a hash and there is
+/// none.
 fn search(
     input: &FileInput<'_>,
     evidence: Evidence,
@@ -236,12 +237,12 @@ fn search(
     scan.detect_blocks(&chunk_refs)?;
     let context = ScanContext::new(manifest.as_ref(), &chunk_refs, evidence != Evidence::Hashes);
     let context = context.with_holes(input.holes().cloned());
-    let (started_whole, kind) = (!scan.has_fault(), scan.content);
+    let (start_is_intact, kind) = (!scan.has_fault(), scan.content);
     let first_row = first_row(&scan.first_line, manifest.as_ref());
     let text = TextDigest::of_first_line(&scan.first_line);
     let has_line = matches!(scan.first_line, FirstLine::Line { .. }) && kind == StreamKind::Gzip;
     let parts = scan.parts(manifest.as_ref(), &chunk_refs, &context.buffers);
-    let may_hide = has_line && (parts.are_text() || manifest.is_none() || !started_whole);
+    let may_hide_blocks = has_line && (parts.are_text() || manifest.is_none() || !start_is_intact);
     std::thread::scope(|scope| {
         let mut rows = RowStream::start(scope, parts, text, &context, options.threads, progress);
         rows.prepend(first_row);
@@ -250,9 +251,8 @@ fn search(
         if manifest.is_none() && logs.is_empty() {
             return Ok(None);
         }
-        let is_damaged = !(started_whole && rows.is_sound);
-        // The checksum of the whole container proves rows that chunk checksums did not, but it does not override the
-        // log's own hash.
+        let is_damaged = !(start_is_intact && rows.is_intact);
+        // The gzip checksum proves rows that chunk checksums did not, but it does not override the log's own hash.
         if !is_damaged && kind == StreamKind::Gzip && rows.is_verified {
             logs.iter_mut().filter(|log| log.is_original.is_none()).for_each(|log| log.unverified_rows = 0);
         }
@@ -272,7 +272,7 @@ fn search(
             manifest: state,
             version,
             is_damaged,
-            may_hide,
+            may_hide_blocks,
             is_suspect: rows.is_suspect || has_ignored || state != ManifestState::Intact,
             is_contradicted: manifest.is_some() && (is_contradicted || rows.contradicts_manifest),
         }))
@@ -317,9 +317,9 @@ fn open<'r>(input: &FileInput<'r>, evidence: Evidence, start: Start) -> Result<(
         FirstLine::Line { line, .. } => usable_manifest(line, evidence)?,
         FirstLine::Damaged | FirstLine::Foreign(_) => UsableManifest::nothing(),
     };
-    // Damage is detected only after its position, possibly after the first flush point.
+    // Damage is detected only after its position, possibly after the first flush point, so start over.
     if start == Start::OfFile || matches!(scan.first_line, FirstLine::Damaged) {
-        scan = Scan::of_blocks_alone(input.at_start().into());
+        scan = Scan::blocks_only(input.at_start().into());
     }
     Ok((scan, usable))
 }

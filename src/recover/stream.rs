@@ -11,7 +11,7 @@ use crate::format::envelope::default_file;
 use crate::gzip::{Anomaly, BlockEnd};
 use crate::logs::may_exist;
 use crate::progress::Progress;
-use crate::salvage::{LineFault, PartLines, ReadPart, RowFile, RowRun, RowsLeft, ScanContext};
+use crate::salvage::{LineFault, PartLines, ReadPart, RemainingRows, RowFile, RowRun, ScanContext};
 use crate::salvage::{Part, Parts, TextDigest};
 use crate::util::ordered_pool::OrderedPool;
 
@@ -30,32 +30,34 @@ pub(super) enum StreamEvent {
     Gap,
 }
 
-/// Reads parts on several threads and returns their rows in order.
+/// A stream that reads parts on several threads and returns their rows in order.
 #[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
 pub(super) struct RowStream<'k, 'r> {
     parts: Parts<'r>,
     pool: OrderedPool<'k, Part, ReadPart>,
     context: &'k ScanContext<'k>,
     progress: &'k dyn Progress,
-    /// Lines that were read and are next in order.
+    /// Lines that were read but not yet turned into events, in order.
     read: VecDeque<PartLines>,
     ready: VecDeque<StreamEvent>,
     /// The log of the preceding rows.
     current: Option<Arc<RowFile>>,
-    /// A file of the manifest, and how many more rows its verified chunks so far have than the table records.
+    /// A file of the manifest, and the number of rows in its verified chunks so far beyond those that the table
+    /// records.
     more_rows: (usize, i64),
-    /// The number of lines that look like rows but were not accepted, for each file of the manifest.
+    /// For each file of the manifest, the number of lines that look like its rows but were not accepted.
     pub(super) ignored_of: Vec<u64>,
     /// The number of other such lines.
     pub(super) ignored: u64,
     text: TextDigest,
     /// True if no damage was found so far.
-    pub(super) is_sound: bool,
-    /// True if the end of the member proves its whole content.
+    pub(super) is_intact: bool,
+    /// True if the gzip trailer proves the whole content.
     pub(super) is_verified: bool,
-    /// True if readable text is not as the manifest describes it. A log may then be whole although it does not seem so.
+    /// True if readable text does not match the manifest. A log may then be intact although its pieces are not
+    /// verified.
     pub(super) is_suspect: bool,
-    /// True if verified rows belong to a log that the manifest does not have there.
+    /// True if verified rows belong to a log that the manifest does not list at their position.
     pub(super) contradicts_manifest: bool,
 }
 
@@ -82,14 +84,14 @@ impl<'k, 'r> RowStream<'k, 'r> {
             ignored: 0,
             ignored_of: vec![0; context.manifest.as_ref().map_or(0, |(manifest, _)| manifest.files.len())],
             text,
-            is_sound: true,
+            is_intact: true,
             is_verified: parts_are_text,
             is_suspect: parts_are_text,
             contradicts_manifest: false,
         }
     }
 
-    /// Puts text before everything else: a first line that is not a manifest but may be a row.
+    /// Puts a first line before the rest of the text. It is not a manifest, but may be a row.
     pub(super) fn prepend(&mut self, text: Vec<u8>) {
         if !text.is_empty()
             && let ReadPart::Lines(lines) = self.context.reader()(Part::Text { chunk: None, offset: None, text })
@@ -98,7 +100,7 @@ impl<'k, 'r> RowStream<'k, 'r> {
         }
     }
 
-    /// Returns true if each row must be verified. Otherwise, only the hash of its whole log can verify it.
+    /// Returns true if each row must be verified. Otherwise, the hash of its whole log must verify it.
     pub(super) fn is_strict(&self) -> bool {
         self.context.strict
     }
@@ -154,14 +156,14 @@ impl<'k, 'r> RowStream<'k, 'r> {
 
     fn take_other(&mut self, part: &Part) {
         match part {
-            Part::Anomaly(Anomaly::Fault(_), _) => self.is_sound = false,
+            Part::Anomaly(Anomaly::Fault(_), _) => self.is_intact = false,
             Part::Missing(_) | Part::TooLong => {
-                self.is_sound = false;
+                self.is_intact = false;
                 self.ready.push_back(StreamEvent::Gap);
             }
             Part::Tail(tail) => {
                 self.is_verified = self.text.is_verified_by(tail);
-                self.is_sound &= self.is_verified;
+                self.is_intact &= self.is_verified;
             }
             Part::Anomaly(..) | Part::Block { .. } | Part::Text { .. } => {}
         }
@@ -173,7 +175,7 @@ impl<'k, 'r> RowStream<'k, 'r> {
         }
         let is_last = lines.rest.is_none();
         if let Some(rest) = lines.rest.take() {
-            self.read.push_front(self.context.read_on(*rest));
+            self.read.push_front(self.context.read_rest(*rest));
         }
         let is_as_written = lines.is_verified && lines.problems.is_empty();
         self.is_suspect |= lines.end == BlockEnd::FlushPoint && !is_as_written;
@@ -181,17 +183,17 @@ impl<'k, 'r> RowStream<'k, 'r> {
         // flush points.
         let is_extra = self.is_strict() && lines.chunk.is_none() && !lines.is_guess;
         if is_extra && !self.context.chunk_refs.is_empty() {
-            self.is_sound = false;
+            self.is_intact = false;
             self.ignored += lines.count - lines.taken_before;
             return;
         }
         let chunk = lines.chunk.map(|chunk| self.context.chunk_refs[chunk]);
-        let has_place = self.is_strict() && (lines.is_block || lines.is_verified);
-        let first_row = chunk.filter(|_| has_place).map(|chunk| self.first_row_of(&chunk));
+        let has_position = self.is_strict() && (lines.is_block || lines.is_verified);
+        let first_row = chunk.filter(|_| has_position).map(|chunk| self.first_row_of(&chunk));
         let all_are_rows = lines.problems.iter().all(|problem| matches!(problem.fault, LineFault::Entry(_)));
         let is_whole = lines.end == BlockEnd::FlushPoint && all_are_rows;
-        self.is_sound &= is_whole && (lines.chunk.is_none() || lines.is_verified);
-        // Without proof of single rows, those of a damaged block are worthless.
+        self.is_intact &= is_whole && (lines.chunk.is_none() || lines.is_verified);
+        // If rows are not verified one by one, those of a damaged block cannot be trusted.
         if self.is_strict() || lines.end == BlockEnd::FlushPoint {
             self.take_lines(&mut lines, chunk.as_ref(), first_row);
         }
@@ -203,8 +205,8 @@ impl<'k, 'r> RowStream<'k, 'r> {
         }
     }
 
-    /// Returns the number of a chunk's first row. The verified chunks before it show how many rows they have, whatever
-    /// the table records.
+    /// Returns the number of a chunk's first row. For verified chunks before it, counts their actual rows instead of
+    /// those that the table records.
     fn first_row_of(&mut self, chunk: &ChunkRef) -> u64 {
         if self.more_rows.0 != chunk.file {
             self.more_rows = (chunk.file, 0);
@@ -213,22 +215,22 @@ impl<'k, 'r> RowStream<'k, 'r> {
     }
 
     fn take_lines(&mut self, lines: &mut PartLines, chunk: Option<&ChunkRef>, first_row: Option<u64>) {
-        let (has_place, is_verified) = (first_row.is_some(), lines.is_verified);
+        let (has_position, is_verified) = (first_row.is_some(), lines.is_verified);
         let mut problems = lines.problems.iter().peekable();
-        let mut left = RowsLeft::of(lines.runs.iter(), |run| Arc::clone(&run.file));
+        let mut left = RemainingRows::of(lines.runs.iter(), |run| Arc::clone(&run.file));
         for mut run in std::mem::take(&mut lines.runs) {
             while let Some(problem) = problems.next_if(|problem| problem.line < run.first_line) {
-                self.take_bad_line(&problem.fault, has_place, is_verified);
+                self.take_bad_line(&problem.fault, has_position, is_verified);
             }
             let end = run.first_line + run.rows.len();
             while problems.next_if(|problem| problem.line < end).is_some() {}
             let open = self.current.as_ref();
             let is_misplaced =
                 left.is_interrupted_by(&run, &run.file, open) || open.is_some_and(|open| open.index > run.file.index);
-            // A chunk that is not verified has no more rows than the table records.
-            let most = chunk.filter(|_| self.is_strict() && !is_verified);
-            let most = most.map_or(u64::MAX, |chunk| chunk.rows.saturating_sub(run.first_line));
-            let taken = if is_misplaced { 0 } else { run.rows.len().min(most) };
+            // Of a chunk that is not verified, take no more rows than the table records.
+            let limit = chunk.filter(|_| self.is_strict() && !is_verified);
+            let limit = limit.map_or(u64::MAX, |chunk| chunk.rows.saturating_sub(run.first_line));
+            let taken = if is_misplaced { 0 } else { run.rows.len().min(limit) };
             self.ignore(&run.file, run.rows.len() - taken);
             if taken == 0 {
                 continue;
@@ -238,17 +240,17 @@ impl<'k, 'r> RowStream<'k, 'r> {
             let first_row = first_row.map(|first| first.saturating_add(run.first_line));
             self.ready.push_back(StreamEvent::Rows { run, first_row, is_verified });
         }
-        problems.for_each(|problem| self.take_bad_line(&problem.fault, has_place, is_verified));
+        problems.for_each(|problem| self.take_bad_line(&problem.fault, has_position, is_verified));
     }
 
-    fn take_bad_line(&mut self, fault: &LineFault, has_place: bool, is_verified: bool) {
-        if let LineFault::NoRow(RowFault::WrongFile { source, file }) = fault {
+    fn take_bad_line(&mut self, fault: &LineFault, has_position: bool, is_verified: bool) {
+        if let LineFault::NotARow(RowFault::WrongFile { source, file }) = fault {
             self.ignored += 1;
             let name = file.clone().unwrap_or_else(|| default_file(source));
             self.contradicts_manifest |= is_verified && may_exist(source, &name);
         }
         // If the positions of rows are known, missing rows show as gaps in their numbers.
-        if !has_place {
+        if !has_position {
             self.ready.push_back(StreamEvent::BadLine);
         }
     }

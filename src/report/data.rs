@@ -23,7 +23,7 @@ pub enum ReportVerdict {
     Intact,
     /// Every log is intact, but another program rewrote the container.
     IntactRecompressed,
-    /// A 1.0 bundle with a sound container. It has no hashes that prove the content of the rows.
+    /// A 1.0 bundle with an intact container. It has no hashes that prove the content of the rows.
     IntactWithoutHashes,
     /// Something is missing or wrong.
     Damaged,

@@ -1,18 +1,17 @@
-//! Finds chunks in the table by their content.
+//! Finds chunks in the table by their checksum and length.
 
 use std::sync::OnceLock;
 
 use crate::bundle::ChunkRef;
 use crate::digest::Crc32;
 
-/// A table's chunks sorted by checksum and length, built on first use. An unmodified bundle never needs it; a
-/// damaged one may need it for each block.
+/// A table's chunks sorted by checksum and length, built on first use. An undamaged bundle never needs it; a damaged
+/// one may need it for each block.
 #[derive(Debug, Default)]
 pub(super) struct ChunkLookup(OnceLock<Vec<usize>>);
 
 impl ChunkLookup {
-    /// Returns a chunk with this checksum and length: the first at or after `from`, otherwise the first in the
-    /// table.
+    /// Returns a chunk with this checksum and length: the first at or after `from`, otherwise the first in the table.
     pub(super) fn find(&self, chunk_refs: &[ChunkRef], crc32: Crc32, bytes: u64, from: usize) -> Option<usize> {
         let sort_key = |chunk: &usize| (chunk_refs[*chunk].crc32.0, chunk_refs[*chunk].bytes, *chunk);
         let order = self.0.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! Finds the first line of a bundle, and what follows it.
+//! Finds the first line of a bundle, and determines whether blocks or text follow it.
 
 use std::io::{self, Read};
 
@@ -12,7 +12,7 @@ use crate::gzip::{Anomaly, Fingerprints, SequentialReader, StreamKind};
 /// The maximum number of chunks that are examined to decide if chunks are separate blocks.
 const MAX_EXAMINED: usize = 4;
 
-/// A bundle whose first line has been searched for.
+/// A bundle after the search for its first line.
 pub struct Scan<'r> {
     pub(super) stream: SequentialReader<Input<'r>>,
     pub content: StreamKind,
@@ -55,8 +55,8 @@ impl<'r> Scan<'r> {
         Self::read(stream)
     }
 
-    /// Skips the search for a first line and looks for blocks from the first byte on.
-    pub fn of_blocks_alone(input: Input<'r>) -> Self {
+    /// Opens compressed data without a first line. Its blocks may begin at any byte.
+    pub fn blocks_only(input: Input<'r>) -> Self {
         Self {
             stream: SequentialReader::tolerant(input),
             content: StreamKind::Gzip,
@@ -83,7 +83,7 @@ impl<'r> Scan<'r> {
         let ended_early = scan.has_fault();
         let is_ours = !scan.anomalies.iter().any(|(anomaly, _)| *anomaly == Anomaly::ForeignHeader);
         if text.first() != Some(&b'{') {
-            // A valid header followed by damage still counts as a bundle.
+            // A gzip header of ours, or damage after any gzip header, still counts as a bundle.
             if content == StreamKind::Plain || !ended_early && !is_ours {
                 scan.first_line = FirstLine::Foreign(content);
             }
@@ -102,9 +102,8 @@ impl<'r> Scan<'r> {
         self.anomalies.iter().any(|(anomaly, _)| matches!(anomaly, Anomaly::Fault(_)))
     }
 
-    /// Checks whether blocks follow the first line, which belongs to a manifest with these chunks. Another program
-    /// that recompressed the bundle may also have flushed there. The text of the first chunks then continues
-    /// without blocks.
+    /// Checks whether blocks follow the first line. `chunk_refs` is the chunk table of its manifest. A program that
+    /// recompressed the bundle may also have flushed after the first line, although no blocks follow.
     ///
     /// # Errors
     /// If reading the input fails.
@@ -134,8 +133,7 @@ impl<'r> Scan<'r> {
         self.stream.take_text_if(bytes, 2 * longest_block(bytes), |text, has_ended| continues(text, has_ended, chunks))
     }
 
-    /// Returns true if the rest can be cut into blocks: it starts at a flush point, or at damage where one should
-    /// be.
+    /// Returns true if the rest can be cut into blocks: it starts at a flush point, or at damage where one should be.
     pub fn has_blocks(&self) -> bool {
         self.content == StreamKind::Gzip
             && self.after_first_line.is_empty()
@@ -143,7 +141,7 @@ impl<'r> Scan<'r> {
     }
 }
 
-/// Returns the first chunks, whose text shows whether chunks are separate blocks, and their total length.
+/// Returns the first few chunks and their total length. Their text shows whether chunks are separate blocks.
 fn first_chunks(chunk_refs: &[ChunkRef]) -> (&[ChunkRef], u64) {
     let (mut count, mut bytes) = (0, 0u64);
     for chunk in chunk_refs.iter().take(MAX_EXAMINED) {
@@ -156,8 +154,8 @@ fn first_chunks(chunk_refs: &[ChunkRef]) -> (&[ChunkRef], u64) {
     (&chunk_refs[..count], bytes)
 }
 
-/// Returns true if this is the chunks' text and it continued past the end of the first chunk. It does not continue
-/// if a flush point is there but damaged.
+/// Returns true if `text` is that of `chunks` and continues past the end of the first chunk. It stops there if the
+/// chunk ends at a damaged flush point.
 fn continues(text: &[u8], has_ended: bool, chunks: &[ChunkRef]) -> bool {
     let mut rest = text;
     let mut is_expected = chunks.iter().map(|chunk| {
@@ -173,8 +171,8 @@ fn continues(text: &[u8], has_ended: bool, chunks: &[ChunkRef]) -> bool {
     }
 }
 
-/// Reads the first line and enough after it to classify what follows. Returns true if the text ends at a flush point,
-/// and the position of the line's end.
+/// Reads the first line and enough after it to classify what follows. Returns true if the text read ends at a flush
+/// point, and the offset of the line feed, if found.
 fn read_first_line(
     stream: &mut SequentialReader<Input<'_>>,
     content: StreamKind,

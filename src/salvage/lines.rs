@@ -1,7 +1,7 @@
 //! The lines of a part, after reading.
 //!
-//! Many runs or problems in a part can take a hundred times the memory of its text. So reading pauses until the ones
-//! found so far have been taken.
+//! The runs or problems of a part can take a hundred times the memory of its text. If there are too many, reading
+//! pauses until the caller has taken those found so far.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -43,7 +43,7 @@ pub struct Problem {
 
 pub enum LineFault {
     /// The line is not a row.
-    NoRow(RowFault),
+    NotARow(RowFault),
     /// The line is a row, and part of a run unless strict reading dropped it.
     Entry(EntryFault),
 }
@@ -59,7 +59,7 @@ pub struct PartLines {
     pub is_block: bool,
     pub is_at_end: bool,
     pub is_guess: bool,
-    /// The way in which the text ends.
+    /// The way the text ends.
     pub end: BlockEnd,
     pub bytes: u64,
     pub crc32: Crc32,
@@ -82,7 +82,7 @@ pub struct PartLines {
 
 /// A part after reading.
 pub enum ReadPart {
-    /// Its lines, in order. If it is damaged, those of a block that begins within it come after the first.
+    /// The lines of the part, then those of a block that begins within it, if it is damaged.
     Lines(Vec<PartLines>),
     /// A part without rows, unchanged.
     Other(Part),
@@ -94,19 +94,19 @@ impl PartLines {
     }
 }
 
-/// The number of rows that each log still has in a part, while its runs are passed in order.
-pub struct RowsLeft<K>(HashMap<K, u64>);
+/// The number of rows that each log has in the remaining runs of a part.
+pub struct RemainingRows<K>(HashMap<K, u64>);
 
-impl<K: Hash + Eq> RowsLeft<K> {
-    /// Counts the rows of runs by `key`, which identifies their log.
+impl<K: Hash + Eq> RemainingRows<K> {
+    /// Counts the rows of runs per log. `key` returns the log of a run.
     pub fn of<'r>(runs: impl Iterator<Item = &'r RowRun>, key: impl Fn(&'r RowRun) -> K) -> Self {
         let mut left = HashMap::new();
         runs.for_each(|run| *left.entry(key(run)).or_default() += run.rows.len());
         Self(left)
     }
 
-    /// Passes the next run, which is of `log`. Returns true if it interrupts the open log: that one continues after it
-    /// with at least as many rows as `log` has from here on.
+    /// Removes the next run, which belongs to `log`, from the count. Returns true if the run interrupts the `open` log:
+    /// the open log still has rows, and at least as many as `log` has in this run and later ones.
     pub fn is_interrupted_by(&mut self, run: &RowRun, log: &K, open: Option<&K>) -> bool {
         let of_open = open.filter(|open| *open != log).and_then(|open| self.0.get(open)).copied().unwrap_or(0);
         let left = self.0.get_mut(log);

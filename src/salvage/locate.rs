@@ -1,11 +1,11 @@
 //! Finds the chunks of a bundle in its compressed data.
 //!
-//! While each chunk ends at a flush mark where the table places it, the input is read once, as a stream. At the first
-//! that does not, the input becomes rereadable, and the rest is searched in this order:
+//! The input is read once, as a stream, while each chunk ends at a flush mark where the table places it. At the first
+//! chunk that does not, the input is made rereadable, and the rest is searched in this order:
 //!
-//! 1. From the end of the file backwards, for chunks that lie between flush marks where the table places them.
-//! 2. In the gap that is left, for blocks between flush marks that have the checksum and length of a chunk.
-//! 3. What lies between the chunks so found is damaged. It is attributed to the chunks that are missing there.
+//! 1. Backwards from the end of the file, for chunks that lie between flush marks where the table places them.
+//! 2. In the remaining gap, for blocks between flush marks that have the checksum and length of a chunk.
+//! 3. Data between the chunks found is damaged. It is attributed to the chunks that are missing there.
 //!
 //! Without a table, there is a block at every flush mark.
 
@@ -21,10 +21,10 @@ use crate::container::{Input, Reread};
 use crate::error::GzipFault;
 use crate::gzip::{Anomaly, FLUSH_MARK, Fingerprints, PeekReader, READ_BYTES, TAIL_BYTES, Tail};
 
-/// The maximum length of data between two flush marks that is read as one block although it is not a chunk.
+/// The maximum length of data between two flush marks that is read as one block if it is not a chunk.
 const MAX_UNKNOWN_BYTES: u64 = 64 << 20;
 
-/// The length of the part at the end of longer data that is searched for a block.
+/// The number of bytes at the end of longer data that are searched for a block.
 const LAST_UNKNOWN_BYTES: u64 = 1 << 20;
 
 /// The length below which no block can hold a row.
@@ -33,8 +33,8 @@ const MIN_BLOCK_BYTES: u64 = 16;
 /// The number of missing chunks that are searched for at the end of a block.
 const MAX_CANDIDATES: usize = 16;
 
-/// The budget for such candidates: their number, and the bytes of their content. An input that needs more was crafted
-/// to.
+/// The budget for these searches: the number of candidates, and the bytes of their content. Only a crafted input needs
+/// more.
 const MAX_TRIED: usize = 1 << 16;
 const MAX_TRIED_BYTES: u64 = 256 << 20;
 
@@ -52,19 +52,19 @@ enum BlockSource<'r> {
     /// All chunks so far were at their offsets.
     InPlace(PeekReader<Input<'r>>),
     Damaged(Box<Gap<'r>>),
-    /// The member has ended. The input after it, if its end was found.
+    /// The input after the member, if the end of the member was found.
     Ended(Option<PeekReader<Input<'r>>>),
 }
 
 /// The data from the first damage on.
 struct Gap<'r> {
     input: Reread<'r>,
-    /// The offset of the data that was not attributed yet.
+    /// The offset of the first data that has not been attributed yet.
     at: u64,
-    /// The first of the chunks found at their offsets from the end of the file, and its offset.
+    /// The first of the chunks that were found backwards from the end of the file, and its offset.
     back: usize,
     back_at: u64,
-    /// Data without a known chunk that comes next, and the block after it.
+    /// The next data, if no chunk was found in it, and the chunk found after it.
     unknown: Option<Unknown>,
     found: Option<(usize, Range<u64>)>,
     lookup: ChunkLookup,
@@ -84,8 +84,8 @@ struct Unknown {
 }
 
 impl<'r> Locator<'r> {
-    /// Starts at the next byte of `source`. `chunks` is the table; `is_guessing` is true if damage was met before, so
-    /// that what follows may not be blocks.
+    /// Starts at the next byte of `source`. `chunks` is the table. `is_guessing` is true if damage was found earlier,
+    /// so the data that follows may not be blocks.
     pub(super) fn new(
         source: PeekReader<Input<'r>>,
         chunks: Vec<ChunkRef>,
@@ -101,8 +101,8 @@ impl<'r> Locator<'r> {
         if let BlockSource::Ended(rest) = self.source { rest } else { None }
     }
 
-    /// Returns the next part, or `None` at the end of the member or the input. While guessing, the damage has already
-    /// been reported.
+    /// Returns the next part, or `None` at the end of the member or the input. Omits anomalies and tails while
+    /// guessing, because the damage has already been reported.
     pub(super) fn next(&mut self) -> io::Result<Option<Part>> {
         loop {
             match self.next_part()? {
@@ -132,7 +132,8 @@ impl<'r> Locator<'r> {
         }
     }
 
-    /// Returns the expected chunk if a flush mark is where it should end, or the end of the member after the last.
+    /// Returns the expected chunk if a flush mark is where it should end, or the end of the member after the last
+    /// chunk.
     fn next_in_place(&mut self, mut source: PeekReader<Input<'r>>) -> io::Result<(Option<Part>, BlockSource<'r>)> {
         let offset = source.offset();
         if let Some(chunk) = self.chunks.get(self.next).filter(|chunk| is_plausible(chunk)) {
@@ -281,7 +282,7 @@ impl<'r> Gap<'r> {
         Ok(gap)
     }
 
-    /// Finds the first of the chunks from `next` on that is still there.
+    /// Finds the first chunk from `next` on that is still in the input.
     fn locate(&mut self, table: &[ChunkRef], next: usize) -> io::Result<Option<(usize, Range<u64>)>> {
         if next < self.back {
             let end = self.at.saturating_add(table[next].compressed);
@@ -316,7 +317,7 @@ impl<'r> Gap<'r> {
         self.unknown = Some(Unknown { chunks, bytes, is_in_place, is_remnant: false });
     }
 
-    /// Finds the next block that has the checksum and length of a chunk from `next` on.
+    /// Finds the next block with the checksum and length of a chunk from `next` on.
     fn find_chunk(&mut self, table: &[ChunkRef], next: usize) -> io::Result<Option<(usize, Range<u64>)>> {
         let missing = &table[next..self.back];
         let longest = missing.iter().map(|chunk| chunk.bytes).max().unwrap_or(0);
@@ -367,12 +368,12 @@ impl<'r> Gap<'r> {
     }
 }
 
-/// Returns true if deflate can produce a block of the recorded length for the recorded content.
+/// Returns true if deflate can compress the chunk's content to a block of the recorded length.
 fn is_plausible(chunk: &ChunkRef) -> bool {
     plausible_length(chunk) == chunk.compressed
 }
 
-/// Returns the recorded length of a chunk's block, capped at the longest that deflate can produce for its content.
+/// Returns the recorded length of a chunk's block, capped at the maximum that deflate can produce for its content.
 pub(super) fn plausible_length(chunk: &ChunkRef) -> u64 {
     chunk.compressed.min(longest_block(chunk.bytes))
 }
@@ -407,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flush_mark_is_found_wherever_a_read_ends() {
+    fn flush_marks_across_read_boundaries_are_found() {
         let read = (4 * READ_BYTES) as u64;
         for end in [4, 5, 65_536, 65_537, read - 1, read, read + 1, read + 2, read + 3, read + 4, 2 * read - 3] {
             let mut data = vec![0xaa; usize::try_from(end).unwrap() + 100];
@@ -424,7 +425,7 @@ mod tests {
         assert_eq!(marks_of(many.clone(), 0, many.len() as u64).len(), 3 * READ_BYTES);
     }
 
-    /// Blocks of the given texts, and the table of the chunks that they are.
+    /// Compresses each text to a block. Returns the blocks and their chunk table.
     fn blocks(texts: &[String]) -> (Vec<Vec<u8>>, Vec<ChunkRef>) {
         let mut deflater = Deflater::new(Level::default());
         let pairs = texts.iter().enumerate().map(|(index, text)| {
@@ -440,7 +441,8 @@ mod tests {
         pairs.unzip()
     }
 
-    /// The chunks that are found, `None` for other data, with their offsets and lengths, and the missing ones.
+    /// Returns the chunk, offset and length of each block. The chunk is `None` for other data; missing chunks have an
+    /// offset and length of 0.
     fn located(data: &[u8], chunks: &[ChunkRef]) -> Vec<(Option<usize>, u64, usize)> {
         let source = PeekReader::new(input(data.to_vec()));
         let mut locator = Locator::new(source, chunks.to_vec(), false, &Arc::default());
@@ -469,7 +471,7 @@ mod tests {
         let end = |shift: usize| (None, (offset(6) + shift) as u64, TAIL_BYTES);
         let all: Vec<_> = (0..6).map(|chunk| of(chunk, 0)).chain([end(0)]).collect();
         assert_eq!(located(&sound, &chunks), all);
-        // Something between two chunks, in chunk 2 and in chunk 4.
+        // Insert junk before chunk 2, then within it.
         let junk = [0xffu8; 40];
         for (at, expected) in [
             (
@@ -500,12 +502,12 @@ mod tests {
         ] {
             let damaged = [&sound[..at], &junk, &sound[at..]].concat();
             assert_eq!(located(&damaged, &chunks), expected, "{at}");
-            // More damage later: the end of the file no longer tells where the chunks are.
+            // If the end of the file is cut off too, chunks cannot be located backwards from it.
             let cut = &damaged[..damaged.len() - 12];
             let found = located(cut, &chunks);
             assert_eq!(found[..expected.len() - 2], expected[..expected.len() - 2], "{at}");
         }
-        // A chunk that is gone.
+        // Remove chunk 3.
         let without = [&sound[..offset(3)], &sound[offset(4)..]].concat();
         let back = |chunk: usize| (Some(chunk), (offset(chunk) - blocks[3].len()) as u64, blocks[chunk].len());
         let tail_at = (None, (offset(6) - blocks[3].len()) as u64, TAIL_BYTES);
@@ -516,7 +518,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_at_the_end_of_blocks_are_looked_for_while_the_budget_lasts() {
+    fn chunks_at_the_end_of_blocks_are_searched_for_within_the_budget() {
         let texts = ["{\"source\":\"x\",\"entry\":1}\n".repeat(3)];
         let (blocks, chunks) = blocks(&texts);
         let data = [&[0xff; 40][..], &blocks[0], &[3, 0, 0, 0, 0, 0, 0, 0, 0, 0]].concat();

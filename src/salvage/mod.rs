@@ -1,8 +1,8 @@
 //! Reads a bundle from start to end regardless of damage. `verify` and `recover` share this module.
 //!
-//! [`Scan::open`] finds the first line. [`Scan::parts`] cuts the rest into [`Part`]s, which any thread can
-//! [read](ScanContext): compressed blocks if there are flush points, otherwise lines of text. The input is read once, as
-//! a stream, up to the first damage. Then [`locate`] may read it in any order; a stream is spooled for that.
+//! [`Scan::open`] finds the first line. [`Scan::parts`] cuts the rest into [`Part`]s: compressed blocks if there are
+//! flush points, otherwise lines of text. Any thread can [read](ScanContext) a part. The input is read once, as a
+//! stream, up to the first damage. After it, [`locate`] reads in any order, so input that cannot seek is spooled.
 
 mod chunk_lookup;
 mod find_block;
@@ -16,7 +16,7 @@ mod text;
 mod text_digest;
 
 pub(crate) use first_line::{FirstLine, Scan};
-pub(crate) use lines::{LineFault, PartLines, Problem, ReadPart, RowFile, RowRun, RowsLeft};
+pub(crate) use lines::{LineFault, PartLines, Problem, ReadPart, RemainingRows, RowFile, RowRun};
 pub(crate) use part::Part;
 pub(crate) use parts::Parts;
 pub(crate) use rows::ScanContext;

@@ -10,7 +10,7 @@ use crate::gzip::{Anomaly, Tail};
 pub enum Part {
     /// Compressed data between two flush points, or between the offsets where they should be.
     Block {
-        /// The chunk of the table that this block is.
+        /// The chunk of the table that this block should be, if known.
         chunk: Option<usize>,
         /// The chunk of the table that is expected here.
         due: usize,
@@ -41,7 +41,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// Returns the approximate number of input bytes in this part.
+    /// Returns the approximate number of input bytes in this part, or 0 if unknown.
     pub fn length(&self) -> u64 {
         match self {
             Self::Block { data, .. } => data.len() as u64,

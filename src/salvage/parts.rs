@@ -18,12 +18,12 @@ use crate::gzip::SequentialReader;
 enum PartSource<'r> {
     Blocks(Box<Locator<'r>>),
     Text(Box<TextCutter<'r>>),
-    /// The input after the member; empty in a sound bundle.
+    /// The input after the member; empty in an undamaged bundle.
     AfterMember(Box<TextCutter<'r>>),
     End,
 }
 
-/// Iterates over the parts.
+/// The parts of a bundle, in order.
 pub struct Parts<'r> {
     source: PartSource<'r>,
     /// The maximum line length in bytes.
@@ -59,7 +59,7 @@ fn take_anomalies(stream: &mut SequentialReader<Input<'_>>, parts: &mut VecDeque
 }
 
 impl<'r> Parts<'r> {
-    /// Returns true if the rest is read as text. The stream reader then checks the end of its member itself.
+    /// Returns true if the rest is read as text. The stream reader then checks the gzip trailer itself.
     pub fn are_text(&self) -> bool {
         matches!(self.source, PartSource::Text(_))
     }

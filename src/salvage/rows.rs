@@ -27,18 +27,17 @@ pub struct ScanContext<'m> {
     pub manifest: Option<(&'m Manifest, FileIndex)>,
     pub chunk_refs: &'m [ChunkRef],
     lookup: ChunkLookup,
-    /// A pool of memory for parts and rows.
+    /// A buffer pool for parts and rows.
     pub buffers: Arc<Buffers>,
     /// True if only trustworthy rows are accepted; see [`PartLines::is_verified`].
     pub strict: bool,
-    /// A fast path for the rows of each file in chunks, if one applies.
+    /// The fast reader of each file's rows in chunks, if one applies.
     plain: Vec<Option<PlainRows>>,
     /// The holes in the input, whose content is noise.
     holes: Option<Arc<Holes>>,
 }
 
-/// A fast reader for a log's rows in the form in which bundles are written. It recognises most rows without full
-/// decoding.
+/// A fast reader for a log's rows in the form that this library writes. It recognises most rows without full decoding.
 struct PlainRows {
     envelopes: EnvelopeReader,
     times: &'static [TimeKey],
@@ -56,7 +55,7 @@ impl<'m> ScanContext<'m> {
         Self { manifest, chunk_refs, lookup, buffers, strict, plain, holes: None }
     }
 
-    /// Ends blocks where the input has holes.
+    /// Makes each block end at the first hole in it.
     pub fn with_holes(self, holes: Option<Arc<Holes>>) -> Self {
         Self { holes, ..self }
     }
@@ -73,7 +72,7 @@ impl PlainRows {
         })
     }
 
-    /// Returns a row's text and timestamp if the row is in the form in which bundles are written.
+    /// Returns a row's text and timestamp if the row is in the form that this library writes.
     fn read<'l>(&self, line: &'l [u8]) -> Option<(&'l str, RowTime)> {
         let text = self.envelopes.entry_alone(line)?;
         let row = classify(text.as_bytes(), self.times)?;
@@ -82,7 +81,7 @@ impl PlainRows {
 }
 
 impl ScanContext<'_> {
-    /// Returns a reader of parts for one thread. It reuses its memory.
+    /// Returns a reader of parts for one thread, which reuses its memory.
     pub fn reader(&self) -> impl FnMut(Part) -> ReadPart + Send {
         let mut memory = Vec::new();
         move |part| {
@@ -93,7 +92,7 @@ impl ScanContext<'_> {
     }
 
     /// Reads the next lines of a part.
-    pub fn read_on(&self, rest: RemainingLines) -> PartLines {
+    pub fn read_rest(&self, rest: RemainingLines) -> PartLines {
         let RemainingLines { part: mut lines, text, at } = rest;
         let text = text.into_text();
         let at = self.read_lines(&text, at, &mut lines);
@@ -103,8 +102,8 @@ impl ScanContext<'_> {
     fn read(&self, part: Part, memory: &mut Vec<u8>) -> ReadPart {
         match part {
             Part::Block { chunk, due, offset, data, is_at_end, is_guess } => {
-                let sound = self.holes.as_ref().map_or(data.len(), |holes| holes.sound_bytes(offset, data.len()));
-                let mut lines = self.block(chunk, due, is_guess, offset, &data[..sound], memory);
+                let intact = self.holes.as_ref().map_or(data.len(), |holes| holes.sound_bytes(offset, data.len()));
+                let mut lines = self.block(chunk, due, is_guess, offset, &data[..intact], memory);
                 lines.is_at_end = is_at_end;
                 let is_whole = lines.end == BlockEnd::FlushPoint && (lines.is_verified || self.chunk_refs.is_empty());
                 let within = if self.strict && !is_whole { self.block_within(due, offset, &data) } else { None };
@@ -127,7 +126,7 @@ impl ScanContext<'_> {
         if is_in_place { None } else { find_block::within(data, read) }
     }
 
-    /// Reads a block `offset` bytes into the file, where the chunk `due` of the table is expected.
+    /// Reads the block at `offset` in the file, where chunk `due` of the table is expected.
     fn block(
         &self,
         chunk: Option<usize>,
@@ -137,22 +136,22 @@ impl ScanContext<'_> {
         data: &[u8],
         memory: &mut Vec<u8>,
     ) -> PartLines {
-        let most = self.max_inflated_bytes(chunk);
-        let end = inflate_into(memory, data, most);
+        let limit = self.max_inflated_bytes(chunk);
+        let end = inflate_into(memory, data, limit);
         let crc32 = Crc32::of(memory);
         let is_same = |chunk: &ChunkRef| chunk.crc32 == crc32 && chunk.bytes == memory.len() as u64;
-        // A block may be a different chunk from the one expected at its position.
+        // A block may be another chunk than the one expected at its position.
         let by_content =
             || self.strict.then(|| self.lookup.find(self.chunk_refs, crc32, memory.len() as u64, due)).flatten();
         let chunk = chunk.filter(|&chunk| is_same(&self.chunk_refs[chunk])).or_else(by_content).or(chunk);
         let (mut lines, at) = self.lines(chunk, true, memory, end);
         (lines.offset, lines.compressed) = (Some(offset), data.len() as u64);
         lines.is_guess = is_guess;
-        lines.with_rest(at, || UnreadText::Block(data.to_vec(), most))
+        lines.with_rest(at, || UnreadText::Block(data.to_vec(), limit))
     }
 
-    /// Returns the maximum number of bytes to inflate from a block. A length in the table may be too small, but
-    /// only a few chunks' worth of excess is inflated.
+    /// Returns the maximum number of bytes to inflate from a block. The length in the table may be too small, so this
+    /// allows for a few more chunks.
     fn max_inflated_bytes(&self, chunk: Option<usize>) -> u64 {
         let declared = chunk.map_or(0, |chunk| self.chunk_refs[chunk].bytes);
         match chunk {
@@ -161,13 +160,13 @@ impl ScanContext<'_> {
         }
     }
 
-    /// Reads the lines of a text. Also returns the position at which reading stopped if there is too much to keep.
+    /// Reads the lines of a text. Also returns the position at which reading paused if there was too much to keep.
     fn lines(&self, chunk: Option<usize>, is_block: bool, text: &[u8], end: BlockEnd) -> (PartLines, Option<usize>) {
         let crc32 = Crc32::of(text);
         let declared = chunk.map(|chunk| self.chunk_refs[chunk]);
         let is_verified = end == BlockEnd::FlushPoint
             && declared.is_some_and(|chunk| chunk.crc32 == crc32 && chunk.bytes == text.len() as u64);
-        // After the first sign of damage, neither a block's lines nor their row numbers can be trusted.
+        // After the first damage, neither a block's lines nor their row numbers can be trusted.
         let is_shifted = || declared.is_some_and(|chunk| memchr::memchr_iter(b'\n', text).count() as u64 != chunk.rows);
         let stops_at_damage =
             self.strict && is_block && !is_verified && (matches!(end, BlockEnd::Damage { .. }) || is_shifted());
@@ -195,8 +194,8 @@ impl ScanContext<'_> {
         (lines, at)
     }
 
-    /// Reads the lines that begin `at` bytes into a part's text. Returns the position at which reading stopped if
-    /// there is too much to keep.
+    /// Reads lines from offset `at` in a part's text. Returns the position at which reading paused if there was too
+    /// much to keep.
     fn read_lines(&self, text: &[u8], mut at: usize, lines: &mut PartLines) -> Option<usize> {
         while at < text.len() {
             if lines.is_full() {
@@ -232,16 +231,16 @@ impl ScanContext<'_> {
         let minor = self.manifest.as_ref().map_or(MINOR, |(manifest, _)| manifest.version().1);
         let row = match Envelope::decode(line).and_then(|row| row.of_minor(minor)) {
             Ok(row) => row,
-            Err(fault) => return lines.problem(at, LineFault::NoRow(fault)),
+            Err(fault) => return lines.problem(at, LineFault::NotARow(fault)),
         };
         let Some(file) = self.file_of(&row, lines.runs.last()) else {
-            return lines.problem(at, LineFault::NoRow(row.wrong_file()));
+            return lines.problem(at, LineFault::NotARow(row.wrong_file()));
         };
         let chunk = lines.chunk.map(|chunk| &self.chunk_refs[chunk]);
         if let Some(chunk) = chunk.filter(|_| lines.is_block)
             && file.index != Some(chunk.file)
         {
-            return lines.problem(at, LineFault::NoRow(row.wrong_file()));
+            return lines.problem(at, LineFault::NotARow(row.wrong_file()));
         }
         let rules = self.rules(file.index, chunk, number);
         let (time, fault) = match rules.is_exact || row.original.is_some() {
@@ -260,12 +259,12 @@ impl ScanContext<'_> {
         run.times.add_row(time);
     }
 
-    /// Returns the run that a row on `line` continues, or starts a new one. The row is `at` bytes into the text of
+    /// Returns the run that a row on `line` continues, or starts a new one. `at` is the row's offset in the text of
     /// `lines`.
     fn run_of<'l>(&self, lines: &'l mut PartLines, file: Arc<RowFile>, line: u64, at: u64) -> &'l mut RowRun {
         let runs = &mut lines.runs;
-        let goes_on = runs.last().is_some_and(|last| last.file == file && last.first_line + last.rows.len() == line);
-        if !goes_on {
+        let continues = runs.last().is_some_and(|last| last.file == file && last.first_line + last.rows.len() == line);
+        if !continues {
             // Most parts have a single run, so size the first one for the whole part. Later runs start small.
             let rows = match runs.is_empty() && lines.taken_before == 0 {
                 true => RowLines::in_memory(self.buffers.take(), usize::try_from(lines.bytes - at).unwrap_or_default()),
@@ -277,8 +276,8 @@ impl ScanContext<'_> {
         &mut runs[last]
     }
 
-    /// Returns the log to which a row belongs, if such a log can exist. Most rows belong to the same log as the
-    /// previous row.
+    /// Returns the log to which a row belongs, if that log can exist. Most rows belong to the same log as the row
+    /// before.
     fn file_of(&self, row: &Envelope<'_>, last: Option<&RowRun>) -> Option<Arc<RowFile>> {
         let name = row.file_name();
         if let Some(last) = last.filter(|last| last.file.source == row.source && last.file.name == name) {
@@ -303,15 +302,15 @@ impl ScanContext<'_> {
         let may_be_last = chunk.is_none_or(|chunk| chunk.is_last_of(entry) && line + 1 == chunk.rows);
         let ending = match record.final_newline || !may_be_last {
             true => Some(record.line_ending.before_line_feed()),
-            // Nothing follows the last line of such a log if that line is a row. Without a table, the last line is
-            // unknown.
+            // This log has no final newline, so nothing follows its last row if it ends with a row. Without a table,
+            // the last row is unknown.
             false => chunk.filter(|_| entry.ends_with_row()).map(|_| &b""[..]),
         };
         RowRules { line_ending: record.line_ending, ending, is_exact }
     }
 }
 
-/// The rules for one row of a log.
+/// The rules for reading one row of a log.
 struct RowRules {
     line_ending: LineEnding,
     /// The bytes before the line feed that the row omits, if known.

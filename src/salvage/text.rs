@@ -1,5 +1,4 @@
-//! Cuts text into parts of whole lines: at the chunk boundaries if there is a table, otherwise about every
-//! mebibyte.
+//! Cuts text into parts of whole lines: at chunk boundaries if there is a table, otherwise about every mebibyte.
 
 use std::io::{self, Cursor, Read};
 use std::ops::Range;
@@ -13,13 +12,14 @@ use crate::gzip::SequentialReader;
 /// The amount of text that is read at a time, in bytes.
 const READ_BYTES: u64 = 256 << 10;
 
-/// The budget, in bytes, for finding displaced chunks: an initial amount, and an addition for each byte of text
-/// that is consumed.
-const MAX_SEARCHED: u64 = 256 << 20;
-const MAX_SEARCHED_A_BYTE: u64 = 32;
+/// The initial budget, in bytes, for finding displaced chunks.
+const SEARCH_BUDGET: u64 = 256 << 20;
+
+/// The bytes that are added to the budget for each consumed byte of text.
+const SEARCH_BUDGET_PER_BYTE: u64 = 32;
 
 /// The maximum amount of text that is buffered to find a chunk, in bytes. Only chunks of very long rows exceed it.
-const MAX_KEPT: u64 = 64 << 20;
+const MAX_BUFFERED: u64 = 64 << 20;
 
 /// The next position at which to cut the text.
 enum Cut {
@@ -57,8 +57,8 @@ pub(super) struct TextCutter<'r> {
 }
 
 impl<'r> TextCutter<'r> {
-    /// Cuts the text in `read` and the rest of `stream`, in which `chunks` are expected. Skips lines of more than
-    /// `longest` bytes.
+    /// Cuts the text in `read` and the rest of `stream`, where `chunks` are expected. Skips lines longer than `longest`
+    /// bytes.
     pub(super) fn new(read: Vec<u8>, stream: SequentialReader<Input<'r>>, longest: u64, chunks: Vec<ChunkRef>) -> Self {
         Self {
             is_plain: stream.is_plain(),
@@ -70,7 +70,7 @@ impl<'r> TextCutter<'r> {
             longest,
             chunks,
             next: 0,
-            search_left: MAX_SEARCHED,
+            search_left: SEARCH_BUDGET,
         }
     }
 
@@ -78,7 +78,7 @@ impl<'r> TextCutter<'r> {
         self.inner.get_mut().1
     }
 
-    /// Returns the stream after its text, and the expected chunks that were not found.
+    /// Returns the stream, and the expected chunks that were not found.
     pub(super) fn into_end(self) -> (SequentialReader<Input<'r>>, Range<usize>) {
         (self.inner.into_inner().1, self.next..self.chunks.len())
     }
@@ -110,10 +110,10 @@ impl<'r> TextCutter<'r> {
     }
 
     fn take(&mut self, end: usize) -> Vec<u8> {
-        self.search_left = self.search_left.saturating_add(end as u64 * MAX_SEARCHED_A_BYTE);
+        self.search_left = self.search_left.saturating_add(end as u64 * SEARCH_BUDGET_PER_BYTE);
         let rest = self.unread().len() - end;
         if self.start > 0 || rest > end {
-            // The remaining bytes may be far more, so copy the piece instead of moving them.
+            // Copy the lines rather than move the remaining bytes, which may be far more.
             let lines = self.unread()[..end].to_vec();
             self.skip(end);
             return lines;
@@ -133,8 +133,8 @@ impl<'r> TextCutter<'r> {
         }
     }
 
-    /// Finds the next cut. The criteria, in order: the chunk's length and checksum, the start of this chunk or the
-    /// next one, the chunk's length if a line ends there, the number of rows.
+    /// Finds the next cut. It tries, in order: the chunk's length and checksum; the start of this chunk or the next
+    /// one; the chunk's length, if a line ends there; the number of rows.
     fn cut_chunk(&mut self, chunk: &ChunkRef, next: Option<&ChunkRef>) -> io::Result<Cut> {
         let bytes = chunk.bytes.min(MAX_CHUNK_BYTES);
         self.fill(bytes)?;
@@ -179,7 +179,7 @@ impl<'r> TextCutter<'r> {
 
     /// Returns the start of a chunk if it begins on a line boundary near `position`.
     fn find_start(&mut self, position: u64, chunk: &ChunkRef) -> io::Result<Option<usize>> {
-        if position.saturating_add(chunk.bytes) > MAX_KEPT {
+        if position.saturating_add(chunk.bytes) > MAX_BUFFERED {
             return Ok(None);
         }
         self.fill(position + READ_BYTES + chunk.bytes)?;
@@ -192,7 +192,7 @@ impl<'r> TextCutter<'r> {
         let window = unread.get(first..(position + near).min(unread.len())).unwrap_or_default();
         let starts = memchr::memchr_iter(b'\n', window).map(|end| first + end + 1);
         let may_begin = |start: &usize| {
-            // Comparing line ends first rules out most candidates cheaply.
+            // Checking for a line end first rules out most candidates cheaply.
             let ends_a_line = unread.get(*start..*start + bytes).is_some_and(|text| text.ends_with(b"\n"));
             ends_a_line && *start >= first && (*start == 0 || unread[*start - 1] == b'\n')
         };

@@ -1,4 +1,4 @@
-//! Computes the checksum and length with which a gzip member's trailer is compared.
+//! Computes the checksum and length that a gzip trailer should have.
 
 use super::first_line::FirstLine;
 use super::lines::PartLines;
@@ -6,7 +6,7 @@ use crate::digest::Crc32;
 use crate::error::GzipFault;
 use crate::gzip::{LastBlock, Tail};
 
-/// The checksum and length of a bundle's text so far; unknown after some text could not be read.
+/// The checksum and length of a bundle's text so far; unknown once some text could not be read.
 #[derive(Debug, Clone, Copy)]
 pub struct TextDigest(Option<(Crc32, u64)>);
 
@@ -24,16 +24,16 @@ impl TextDigest {
     }
 
     /// Marks the checksum as unknown because some text could not be read.
-    pub fn lose(&mut self) {
+    pub fn invalidate(&mut self) {
         self.0 = None;
     }
 
-    /// Returns the trailer's mismatches with the whole text, if its checksum is known.
+    /// Returns the mismatches between the trailer and the whole text. None are found if the checksum is unknown.
     pub fn faults(&self, tail: &Tail) -> Vec<GzipFault> {
         self.0.map(|(crc32, bytes)| tail.faults(crc32, bytes)).unwrap_or_default()
     }
 
-    /// Returns true if the end of the member proves the whole text.
+    /// Returns true if the trailer proves that the whole text is intact.
     pub fn is_verified_by(&self, tail: &Tail) -> bool {
         self.0.is_some() && tail.last_block != LastBlock::Damaged && self.faults(tail).is_empty()
     }

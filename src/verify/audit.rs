@@ -12,7 +12,7 @@ use crate::bundle::ChunkRef;
 use crate::error::{GzipFault, HistoryFault, ManifestFault, Position, RowFault};
 use crate::format::Manifest;
 use crate::gzip::{Anomaly, BlockEnd, LastBlock, StreamKind, Tail};
-use crate::salvage::{LineFault, PartLines, Problem, ReadPart, RowRun, RowsLeft, ScanContext};
+use crate::salvage::{LineFault, PartLines, Problem, ReadPart, RemainingRows, RowRun, ScanContext};
 use crate::salvage::{Part, Scan, TextDigest};
 #[cfg(feature = "seal")]
 use crate::signature::SignatureVerdict;
@@ -85,7 +85,7 @@ impl<'a> Audit<'a> {
         {
             self.findings.add(FindingKind::Digest(mismatch), at_line_1());
         }
-        if let Some(Err(fault)) = proven(checked, options) {
+        if let Some(Err(fault)) = check_proof(checked, options) {
             self.findings.add(FindingKind::Proof(fault), at_line_1());
         }
         self.check_files(options);
@@ -104,7 +104,7 @@ impl<'a> Audit<'a> {
         let requires_hashes = options.requires_hashes();
         if manifest.version().1 == 0 {
             self.findings.add(FindingKind::WithoutHashes, Position { line: Some(1), ..Position::default() });
-            // Each file without a hash gets a finding below. A bundle without files still has no hashes.
+            // Each file without a hash gets a finding below. A bundle without files gets one here.
             if requires_hashes && manifest.files.is_empty() {
                 self.findings.add(FindingKind::NoHash, Position { line: Some(1), ..Position::default() });
             }
@@ -137,8 +137,8 @@ impl<'a> Audit<'a> {
             ReadPart::Other(_) => {
                 self.findings.add(FindingKind::LineTooLong, Position { line: Some(self.line), ..Position::default() });
                 self.line = self.line.saturating_add(1);
-                self.text.lose();
-                self.break_log();
+                self.text.invalidate();
+                self.mark_log_incomplete();
             }
         }
     }
@@ -177,18 +177,18 @@ impl<'a> Audit<'a> {
             let rows = of_log.iter().fold(0, |rows: u64, chunk| rows.saturating_add(chunk.rows));
             self.findings.add(FindingKind::ChunksMissing { first: chunks.0, last: chunks.1, rows }, at);
             for chunk in of_log {
-                self.lose_chunk(chunk);
+                self.skip_chunk(chunk);
             }
         }
     }
 
-    fn lose_chunk(&mut self, chunk: &ChunkRef) {
+    fn skip_chunk(&mut self, chunk: &ChunkRef) {
         self.line = self.line.saturating_add(chunk.rows);
-        self.text.lose();
-        self.break_log();
+        self.text.invalidate();
+        self.mark_log_incomplete();
     }
 
-    fn break_log(&mut self) {
+    fn mark_log_incomplete(&mut self) {
         if let Some(log) = &mut self.open {
             log.is_whole = false;
         }
@@ -203,16 +203,17 @@ impl<'a> Audit<'a> {
         Position { file, rows: Some(rows), ..Position::default() }
     }
 
-    /// Processes a part. If the part has more than is kept at once, reads it in several steps.
+    /// Processes a part, in several steps if it has more runs or problems than are kept at once.
     fn take_part(&mut self, mut lines: PartLines) {
         if lines.is_block && !self.may_take_block(&lines) {
             return;
         }
         while let Some(rest) = lines.rest.take() {
             self.take_lines(&lines);
-            lines = self.context.read_on(*rest);
+            lines = self.context.read_rest(*rest);
         }
-        // Report findings about the whole part before those about its lines, except for lines already reported.
+        // Report findings about the whole part before those about its lines, or its last lines if there were several
+        // steps.
         self.compare_with_table(&lines);
         self.take_lines(&lines);
         self.line = self.line.saturating_add(lines.count);
@@ -229,7 +230,7 @@ impl<'a> Audit<'a> {
         self.findings.add(kind, Position { line: Some(line), ..Position::default() });
     }
 
-    /// Returns true if the rows of a block can be used because it is not damaged. Reports damage otherwise.
+    /// Returns true if a block is undamaged, so its rows can be used. Otherwise, reports the damage.
     fn may_take_block(&mut self, lines: &PartLines) -> bool {
         if lines.end != BlockEnd::FlushPoint && lines.is_guess {
             return false; // the damage has already been reported
@@ -247,9 +248,9 @@ impl<'a> Audit<'a> {
                 at.byte = lines.offset.map(|offset| offset + byte);
             }
             self.findings.add(kind, at);
-            self.text.lose();
+            self.text.invalidate();
             if let Some(chunk) = &chunk {
-                self.lose_chunk(chunk);
+                self.skip_chunk(chunk);
             }
             return false;
         }
@@ -272,7 +273,7 @@ impl<'a> Audit<'a> {
 
     fn take_lines(&mut self, lines: &PartLines) {
         let mut problems = lines.problems.iter().peekable();
-        let mut left = RowsLeft::of(lines.runs.iter(), |run| run.file.index);
+        let mut left = RemainingRows::of(lines.runs.iter(), |run| run.file.index);
         for run in &lines.runs {
             while let Some(problem) = problems.next_if(|problem| problem.line < run.first_line) {
                 self.bad_line(problem, lines);
@@ -299,7 +300,7 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// Reports rows in a position where their log cannot have rows.
+    /// Reports rows at a position where their log cannot have rows.
     fn reject(&mut self, run: &RowRun, lines: &PartLines) {
         for line in run.first_line..run.first_line + run.rows.len() {
             let fault = RowFault::WrongFile { source: run.file.source.clone(), file: Some(run.file.name.clone()) };
@@ -310,7 +311,7 @@ impl<'a> Audit<'a> {
 
     /// Reports a line that is not a row. It counts as one row of the log.
     fn bad_line(&mut self, problem: &Problem, lines: &PartLines) {
-        self.break_log();
+        self.mark_log_incomplete();
         let next_row = self.open.as_ref().map(|log| log.next_row);
         self.report(problem, next_row, lines);
         if let Some(log) = &mut self.open {
@@ -325,7 +326,7 @@ impl<'a> Audit<'a> {
 
     fn report(&mut self, problem: &Problem, row: Option<u64>, lines: &PartLines) {
         let kind = match &problem.fault {
-            LineFault::NoRow(fault) => FindingKind::Row(fault.clone()),
+            LineFault::NotARow(fault) => FindingKind::Row(fault.clone()),
             LineFault::Entry(fault) => FindingKind::Entry(fault.clone()),
         };
         let at = Position {
@@ -383,7 +384,10 @@ impl<'a> Audit<'a> {
             derived_from: self.manifest.and_then(|manifest| manifest.derived_from.clone()),
             redaction: self.manifest.and_then(|manifest| manifest.redaction.clone()),
             is_expected: options.expect.map(|expected| checked.digest == Some(expected)),
-            is_proven: options.proof.as_ref().map(|_| proven(checked, options).is_some_and(|proven| proven.is_ok())),
+            is_proven: options
+                .proof
+                .as_ref()
+                .map(|_| check_proof(checked, options).is_some_and(|proven| proven.is_ok())),
             #[cfg(feature = "seal")]
             signature: None,
             verdict,
@@ -396,13 +400,13 @@ impl<'a> Audit<'a> {
 
 /// Checks that the proof in `options` is for this bundle. Returns `None` if there is no proof, or if the manifest is
 /// unreadable.
-fn proven(checked: &ManifestCheck, options: &VerifyOptions) -> Option<Result<(), HistoryFault>> {
+fn check_proof(checked: &ManifestCheck, options: &VerifyOptions) -> Option<Result<(), HistoryFault>> {
     let (proof, checkpoint) = options.proof.as_ref()?;
     let (manifest, digest) = checked.manifest.as_ref().zip(checked.digest)?;
     Some(proof.check(manifest.history.as_ref(), digest, checkpoint))
 }
 
-/// Returns the file of the manifest to which a fault refers.
+/// Returns the file that a fault refers to, if it refers to a single one.
 fn file_of(fault: &ManifestFault) -> Option<String> {
     match fault {
         ManifestFault::Contradiction(contradiction) => contradiction.file().map(str::to_owned),

@@ -18,7 +18,7 @@ use crate::signature::SignatureVerdict;
 pub enum Severity {
     /// Information about an intact bundle.
     Info,
-    /// A deviation from how this format is written. Nothing is lost or changed.
+    /// A difference from the form in which exporters write bundles. Nothing is lost or changed.
     Warning,
     /// The bundle is damaged or was changed, or it is not the expected bundle.
     Error,
@@ -114,9 +114,9 @@ pub enum FindingKind {
     Recompressed,
     /// The bundle is not compressed.
     NotCompressed,
-    /// The gzip header differs from the one that bundles are written with.
+    /// The gzip header differs from the one that an exporter writes.
     ForeignHeader,
-    /// The empty block at the end of the compressed data differs from the one that bundles are written with.
+    /// The empty block at the end of the compressed data differs from the one that an exporter writes.
     LastBlock,
     /// The manifest is unreadable, so rows were only checked individually.
     NoManifest,
@@ -179,7 +179,8 @@ impl FindingKind {
         self.code_and_text().0
     }
 
-    /// Returns the code, and the message or, for a mismatch, the name of the value.
+    /// Returns the code and the message. For a mismatch, the message is the name of the value; for some kinds, it is
+    /// empty.
     fn code_and_text(&self) -> (&'static str, &'static str) {
         match self {
             Self::Gzip(GzipFault::Header) => ("gzip_header", ""),
@@ -268,13 +269,13 @@ impl FindingKind {
         match self {
             Self::WithoutHashes => Severity::Info,
             Self::Entry(EntryFault::Redundant | EntryFault::Form) => Severity::Warning,
-            _ if self.is_of_container() => Severity::Warning,
+            _ if self.is_container_anomaly() => Severity::Warning,
             _ => Severity::Error,
         }
     }
 
-    /// Returns true if another program wrote the container. Its contents may be intact.
-    pub(super) fn is_of_container(&self) -> bool {
+    /// Returns true if the finding shows that another program wrote the container. The content may be intact.
+    pub(super) fn is_container_anomaly(&self) -> bool {
         matches!(
             self,
             Self::FurtherMember
@@ -288,8 +289,8 @@ impl FindingKind {
         )
     }
 
-    /// Returns true if the bundle fails a requirement of the caller, rather than being damaged.
-    pub(super) fn is_of_request(&self) -> bool {
+    /// Returns true if the bundle fails a requirement of the caller. It may be undamaged.
+    pub(super) fn is_unmet_requirement(&self) -> bool {
         #[cfg(feature = "seal")]
         if matches!(self, Self::Signature(_)) {
             return true;
@@ -297,7 +298,7 @@ impl FindingKind {
         matches!(self, Self::Digest(_) | Self::Proof(_) | Self::NoHash)
     }
 
-    /// Returns the recorded or required value and the actual one, if both can be shown.
+    /// Returns the recorded or required value and the actual value, if both can be shown.
     #[must_use]
     pub fn expected_and_found(&self) -> Option<(String, String)> {
         fn both<T: fmt::Display>(mismatch: &Mismatch<T>) -> (String, String) {

@@ -21,11 +21,11 @@ impl<'a> Findings<'a> {
     }
 
     pub(super) fn add(&mut self, kind: FindingKind, at: Position) {
-        self.is_foreign |= kind.is_of_container();
+        self.is_foreign |= kind.is_container_anomaly();
         match kind.severity() {
             Severity::Error => {
                 self.counts.errors += 1;
-                self.is_damaged |= !kind.is_of_request();
+                self.is_damaged |= !kind.is_unmet_requirement();
             }
             Severity::Warning => self.counts.warnings += 1,
             Severity::Info => self.counts.infos += 1,

@@ -13,7 +13,7 @@ pub(super) struct LogVerifier<'m> {
     /// The log's index in the manifest's `files`.
     pub(super) index: usize,
     pub(super) file: &'m ManifestFile,
-    /// The expected row, from 1. Counts lines that are not rows but should be.
+    /// The next row, from 1. Lines that should be rows but are not are counted as rows.
     pub(super) next_row: u64,
     /// True if all rows so far were readable.
     pub(super) is_whole: bool,
@@ -50,7 +50,7 @@ impl<'m> LogVerifier<'m> {
         }
     }
 
-    /// Completes the log and compares it with the manifest.
+    /// Completes the log and compares it with the manifest. Passes the mismatches to `found`.
     pub(super) fn finish(mut self, mut found: impl FnMut(FindingKind)) -> FileReport {
         let Self { file, rows, .. } = self;
         let mut mismatch =
@@ -65,8 +65,8 @@ impl<'m> LogVerifier<'m> {
             is_verified: None,
         };
         let Some(expected) = file.integrity() else {
-            let (most, found) = (file.max_restored_bytes(), self.bytes);
-            mismatch((found > most).then_some(FileMismatch::MaxBytes(Mismatch { expected: most, found })));
+            let (limit, found) = (file.max_restored_bytes(), self.bytes);
+            mismatch((found > limit).then_some(FileMismatch::MaxBytes(Mismatch { expected: limit, found })));
             return report;
         };
         if !self.is_whole {

@@ -25,36 +25,36 @@ impl ManifestCheck {
     /// If it shows that the input is not a bundle, or has an unsupported version.
     pub(super) fn at(scan: &Scan<'_>) -> Result<Self> {
         let text = TextDigest::of_first_line(&scan.first_line);
-        let nothing = Self { manifest: None, faults: Vec::new(), digest: None, text, is_terminated: true };
+        let unreadable = Self { manifest: None, faults: Vec::new(), digest: None, text, is_terminated: true };
         let (line, terminated) = match &scan.first_line {
             FirstLine::Line { line, terminated } => (line.as_slice(), *terminated),
-            FirstLine::Damaged => return Ok(nothing),
+            FirstLine::Damaged => return Ok(unreadable),
             FirstLine::Foreign(StreamKind::Gzip) => return Err(ErrorKind::GzipOfSomethingElse.into()),
             FirstLine::Foreign(StreamKind::Plain) => return Err(ErrorKind::NotABundle.into()),
         };
         let digest = Some(BundleDigest::of_manifest_line(line));
-        let seen = Self { digest, is_terminated: terminated, ..nothing };
+        let without_manifest = Self { digest, is_terminated: terminated, ..unreadable };
         match Manifest::decode(line) {
             Ok(Some(mut manifest)) => {
                 let faults = manifest.faults();
                 remove_unchecked_times(&mut manifest);
-                Ok(Self { faults, manifest: Some(manifest), ..seen })
+                Ok(Self { faults, manifest: Some(manifest), ..without_manifest })
             }
-            Ok(None) if is_broken_manifest(line, scan) => Ok(seen),
+            Ok(None) if is_broken_manifest(line, scan) => Ok(without_manifest),
             Ok(None) if scan.content == StreamKind::Gzip => Err(ErrorKind::GzipOfSomethingElse.into()),
             Ok(None) => Err(ErrorKind::NotABundle.into()),
-            Err(ErrorKind::RowBeforeManifest) => Ok(seen),
+            Err(ErrorKind::RowBeforeManifest) => Ok(without_manifest),
             Err(ErrorKind::Manifest(first)) => {
                 let all = Manifest::faults_of_line(line);
-                Ok(Self { faults: if all.is_empty() { vec![first] } else { all }, ..seen })
+                Ok(Self { faults: if all.is_empty() { vec![first] } else { all }, ..without_manifest })
             }
             Err(kind) => Err(kind.into()),
         }
     }
 }
 
-/// Removes the times that must not be compared with the rows, because a later minor version may define other timestamp
-/// keys for a source (FORMAT.md, "Times").
+/// Removes the times of newer bundles and unknown sources, which must not be compared with the rows. A later minor
+/// version may define other timestamp keys for a source (FORMAT.md, "Times").
 fn remove_unchecked_times(manifest: &mut Manifest) {
     let is_newer = manifest.is_newer();
     for file in manifest.files.iter_mut().filter(|file| is_newer || known(file.source.as_str()).is_none()) {

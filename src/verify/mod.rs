@@ -84,7 +84,7 @@ impl VerifyOptions {
         Self { require_hashes, ..self }
     }
 
-    /// Requires that the bundle is a segment of the history that `checkpoint` belongs to, as `proof` shows.
+    /// Requires that `proof` shows that the bundle is a segment of the history of `checkpoint`.
     pub fn proof(self, proof: SegmentProof, checkpoint: Checkpoint) -> Self {
         Self { proof: Some((proof, checkpoint)), ..self }
     }
@@ -101,8 +101,8 @@ impl VerifyOptions {
         Self { threads, ..self }
     }
 
-    /// Returns true if a file without a hash is a finding. The manifest of a 1.0 bundle has no hashes, so its signature
-    /// says nothing about the rows.
+    /// Returns true if a file without a hash is a finding. A signature check requires hashes, because a signed manifest
+    /// without them says nothing about the rows.
     fn requires_hashes(&self) -> bool {
         #[cfg(feature = "seal")]
         if self.signature.is_some() {
@@ -123,7 +123,7 @@ pub enum Verdict {
     /// Every log matches its SHA-256, but another program rewrote the container: it was recompressed or padded, or an
     /// empty member was added.
     IntactRecompressed,
-    /// A 1.0 bundle with a sound container, whose files have as many rows as the manifest records. Nothing proves
+    /// A 1.0 bundle with an intact container, whose files have as many rows as the manifest records. Nothing proves
     /// the content of the rows.
     IntactWithoutHashes,
     /// The bundle is damaged: something is missing or wrong.
@@ -205,7 +205,7 @@ pub struct VerifyReport {
 }
 
 impl VerifyReport {
-    /// Returns true if the bundle is intact and meets the options, that is, if there was no finding of
+    /// Returns true if the bundle is intact and meets the requirements of the options: no finding has
     /// [`Severity::Error`].
     #[must_use]
     pub fn is_good(&self) -> bool {
@@ -284,7 +284,7 @@ pub fn verify_file(
     verify_input(input, &path.display().to_string(), options, progress, found)
 }
 
-/// Checks the bundle in `input`, which was opened and, if necessary, decrypted, like [`verify`].
+/// Checks the bundle in `input`, which is already decrypted, like [`verify`].
 ///
 /// # Errors
 /// As [`verify`]. [`ErrorKind::CiphertextDamaged`](crate::ErrorKind::CiphertextDamaged) if encrypted data was changed.

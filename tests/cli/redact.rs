@@ -73,8 +73,8 @@ fn a_rule_file_is_used_and_required_again() {
     let check = |rules: &[&str]| run(home.path(), &[&["verify", "b.gz", "--original", "a.gz"], rules].concat());
     assert_eq!(check(&["--rules", "rules.toml"]).code, 0);
     for (rules, message) in [
-        (&[][..], "was made with a file of rules"),
-        (&["--rules", "other.toml"], "was made with another file of rules"),
+        (&[][..], "was made with a rule file"),
+        (&["--rules", "other.toml"], "was made with another rule file"),
     ] {
         let failed = check(rules);
         assert!(failed.code == 1 && failed.stderr.contains(message), "{}", failed.stderr);
@@ -136,7 +136,7 @@ fn a_key_file_must_be_private() {
     mode(0o644);
     let exposed = run(home.path(), &["redact", "a.gz", "-o", "b.gz", "--key-file", "key"]);
     assert_eq!(exposed.code, 1);
-    assert!(exposed.stderr.contains("can be read by other users") && exposed.stderr.contains("chmod 600"));
+    assert!(exposed.stderr.contains("other users can read") && exposed.stderr.contains("chmod 600"));
     mode(0o622);
     assert_eq!(run(home.path(), &["redact", "a.gz", "-o", "b.gz", "--key-file", "key"]).code, 1);
     mode(0o600);

@@ -307,7 +307,7 @@ fn a_wrong_passphrase_is_asked_for_again_even_for_a_stream() {
     }
 }
 
-/// The keys with a file of identities that has this content, and the file.
+/// The keys with an identity file that has this content, and the file.
 fn with_identities(keys: DecryptionKeys, content: &[u8]) -> Result<(DecryptionKeys, tempfile::NamedTempFile), Error> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), content).unwrap();

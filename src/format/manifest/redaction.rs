@@ -32,7 +32,7 @@ pub struct Redaction {
     #[serde(default, deserialize_with = "items", skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(length(max = MAX_REDACTION_ITEMS)))]
     pub skip: Vec<String>,
-    /// The digest of the file of rules that was used in addition. Absent if none was.
+    /// The digest of the rule file that was used in addition, if any.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Sha256Digest"))]
     pub rules_file: Option<Sha256Digest>,

@@ -53,7 +53,7 @@ pub enum HistoryFindingKind {
     Checkpoint(HistoryFault),
     /// The history does not extend the checkpoint that was given.
     Since(HistoryFault),
-    /// The file with the checkpoint cannot be read.
+    /// The checkpoint file cannot be read.
     UnreadableCheckpoint(Error),
     /// The tree head of a checkpoint was not compared, because earlier segments are missing, duplicate or unreadable.
     NotCompared,
@@ -76,7 +76,7 @@ pub enum HistoryFindingKind {
         /// The log.
         file: String,
     },
-    /// A file among the segments is not named like one.
+    /// A file among the segments does not have the name of a segment.
     Foreign,
     /// The signature of the checkpoint is missing or invalid.
     #[cfg(feature = "seal")]
@@ -90,7 +90,7 @@ impl HistoryFindingKind {
         match self {
             Self::Segment(finding) => finding.kind.code(),
             Self::UnreadableHead(_) | Self::Unreadable(_) => "segment_unreadable",
-            Self::Chain(fault) | Self::Checkpoint(fault) | Self::Since(fault) => code_of(fault),
+            Self::Chain(fault) | Self::Checkpoint(fault) | Self::Since(fault) => fault_code(fault),
             Self::UnreadableCheckpoint(_) => "checkpoint_unreadable",
             Self::NotCompared => "checkpoint_not_compared",
             Self::NoCheckpoint => "checkpoint_missing",
@@ -145,7 +145,7 @@ impl HistoryFindingKind {
     }
 }
 
-fn code_of(fault: &HistoryFault) -> &'static str {
+fn fault_code(fault: &HistoryFault) -> &'static str {
     match fault {
         HistoryFault::Missing { .. } => "segment_missing",
         HistoryFault::Duplicate { .. } => "segment_duplicate",
@@ -172,7 +172,7 @@ impl HistoryFinding {
 impl fmt::Display for HistoryFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            // Both name the file.
+            // These messages already name the file.
             HistoryFindingKind::Segment(finding) => finding.fmt(f),
             HistoryFindingKind::Unreadable(error) | HistoryFindingKind::UnreadableCheckpoint(error) => error.fmt(f),
             kind => f.write_str(&visible(&format!("{}: {kind}", self.path.display()))),
@@ -220,7 +220,7 @@ fn write_gap(f: &mut fmt::Formatter<'_>, file: &str, gap: &HistoryGap) -> fmt::R
     if let Some(time) = gap.before_time {
         write!(f, ", before {time}")?;
     }
-    // Ignores a pair that cannot be true.
+    // A malformed pair, whose last `id` is less than its first, counts as 0.
     let ids = gap.missing_ids.iter().map(|(first, last)| (last + 1).saturating_sub(*first)).sum::<u64>();
     match ids {
         0 => Ok(()),

@@ -23,7 +23,7 @@ pub(super) struct ListedSegment {
 }
 
 impl ListedSegment {
-    /// Returns a finding in the segment.
+    /// Returns a finding about the segment.
     pub(super) fn finding(&self, kind: HistoryFindingKind) -> HistoryFinding {
         finding(&self.segment.path, &self.segment.name, kind)
     }
@@ -58,7 +58,8 @@ impl<'f, 'a> Heads<'f, 'a> {
         findings: &'f mut HistoryFindings<'a>,
     ) -> Result<Vec<ListedSegment>> {
         let cancellation = progress.cancellation();
-        // A segment that is added meanwhile must not be missed: its checkpoint follows it.
+        // Read the checkpoint before listing the segments, so that it never covers an unlisted one: `keep` adds a
+        // segment before its checkpoint.
         let checkpoint = read_in(dir);
         let listing = list(dir)?;
         if listing.segments.is_empty() {
@@ -78,7 +79,7 @@ impl<'f, 'a> Heads<'f, 'a> {
         SegmentHead::read_all(listing.segments, &access, options.threads, |(segment, head)| {
             cancellation.check()?;
             match head {
-                // A missing key says nothing about the history.
+                // A missing key is not a fault of the history.
                 Err(error) if matches!(error.kind(), ErrorKind::Encrypted(_)) => return Err(error),
                 head => heads.push(segment, head),
             }
@@ -93,8 +94,8 @@ impl<'f, 'a> Heads<'f, 'a> {
                 self.own = Some(Comparison::new(checkpoint));
                 self.findings.report.checkpoint = Some(checkpoint);
             }
-            Ok(None) => self.about_checkpoint(HistoryFindingKind::NoCheckpoint),
-            Err(error) => self.about_checkpoint(HistoryFindingKind::UnreadableCheckpoint(error)),
+            Ok(None) => self.add_checkpoint_finding(HistoryFindingKind::NoCheckpoint),
+            Err(error) => self.add_checkpoint_finding(HistoryFindingKind::UnreadableCheckpoint(error)),
         }
     }
 
@@ -103,8 +104,8 @@ impl<'f, 'a> Heads<'f, 'a> {
         let listed = match head {
             Ok(head) => {
                 self.push_head(&head);
-                // The path that was listed, not the copy of the thread that read: small memory that stays among its large
-                // buffers would keep these from being used again.
+                // Keep the path from the listing, which `head` has, not the copy in `segment`. The reading thread
+                // allocated that among its large buffers, which could not be reused while it exists.
                 let segment = SegmentPath { name: head.name, path: head.path };
                 ListedSegment { segment, digest: Some(head.digest), bundle_bytes: head.bundle_bytes }
             }
@@ -174,7 +175,7 @@ impl<'f, 'a> Heads<'f, 'a> {
         self.findings.report.id = self.chain.id();
         let (own, since) = (self.own.take(), self.since.take());
         if let Some(size) = own.as_ref().map(Comparison::size).filter(|size| *size < self.chain.next()) {
-            self.about_checkpoint(HistoryFindingKind::EarlierCheckpoint { size });
+            self.add_checkpoint_finding(HistoryFindingKind::EarlierCheckpoint { size });
         }
         let own = own.and_then(|own| self.compare(&own, HistoryFindingKind::Checkpoint));
         let since = since.and_then(|since| self.compare(&since, HistoryFindingKind::Since));
@@ -185,7 +186,7 @@ impl<'f, 'a> Heads<'f, 'a> {
         });
         self.findings.report.missing_segments += cut_off.max().unwrap_or_default();
         if let Some(kind) = own {
-            self.about_checkpoint(kind);
+            self.add_checkpoint_finding(kind);
         }
         if let Some(kind) = since {
             self.findings.add(HistoryFinding { path: self.dir.to_owned(), segment: None, kind });
@@ -206,7 +207,7 @@ impl<'f, 'a> Heads<'f, 'a> {
         }
     }
 
-    fn about_checkpoint(&mut self, kind: HistoryFindingKind) {
+    fn add_checkpoint_finding(&mut self, kind: HistoryFindingKind) {
         let path: PathBuf = checkpoint_path(self.dir);
         self.findings.add(HistoryFinding { path, segment: None, kind });
     }

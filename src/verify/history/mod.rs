@@ -27,7 +27,7 @@ use heads::{Heads, ListedSegment};
 /// The approximate memory for verifying one segment, which bounds the number of segments that are verified at once.
 const SEGMENT_BYTES: usize = 8 << 20;
 
-/// A share of the segments of a history, so that several runs can verify all of them.
+/// A part of the segments of a history. Several runs, each with another part, can verify all segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentPart {
     number: u64,
@@ -333,7 +333,7 @@ impl HistoryFindings<'_> {
         }
         let is_good = report.is_ok_and(|(report, _)| report.is_good());
         if self.report.findings.errors == errors && !is_good && segment.digest.is_some() {
-            // The damage was gone when it was read again.
+            // The second read found no damage, so the segment changed in between.
             self.add(
                 segment.finding(HistoryFindingKind::Unreadable(in_file(&segment.segment.path, HistoryFault::Changed))),
             );
@@ -345,7 +345,7 @@ impl HistoryFindings<'_> {
     }
 }
 
-/// Forwards only cancellation, because progress is counted in segments.
+/// A progress that forwards only cancellation. The history's own progress advances by whole segments.
 struct WithinSegment<'p>(&'p dyn Progress);
 
 impl Progress for WithinSegment<'_> {

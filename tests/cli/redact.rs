@@ -72,10 +72,9 @@ fn a_rule_file_is_used_and_required_again() {
     assert!(row.text().contains("/home/marlowe/secret-1"), "{}", row.text());
     let check = |rules: &[&str]| run(home.path(), &[&["verify", "b.gz", "--original", "a.gz"], rules].concat());
     assert_eq!(check(&["--rules", "rules.toml"]).code, 0);
-    for (rules, message) in [
-        (&[][..], "was made with a rule file"),
-        (&["--rules", "other.toml"], "was made with another rule file"),
-    ] {
+    for (rules, message) in
+        [(&[][..], "was made with a rule file"), (&["--rules", "other.toml"], "was made with another rule file")]
+    {
         let failed = check(rules);
         assert!(failed.code == 1 && failed.stderr.contains(message), "{}", failed.stderr);
     }

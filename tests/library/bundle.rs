@@ -1,4 +1,4 @@
-//! Reading one open bundle: many times, from several threads, by time.
+//! Reading one open bundle: repeatedly, from several threads, and by time.
 
 use std::fs::File;
 use std::thread;
@@ -30,7 +30,7 @@ fn bundles_and_rows_can_be_sent_shared_and_shown() {
 }
 
 #[test]
-fn one_bundle_serves_many_reads_at_once() {
+fn one_bundle_allows_many_concurrent_reads() {
     let bundle = Bundle::open(INTACT).unwrap();
     let expected = all(Bundle::open(INTACT).unwrap().all_rows().unwrap());
     assert_eq!(expected.len(), 10);

@@ -17,7 +17,7 @@ use patchwork_traces::recover::recover;
 use patchwork_traces::verify::{VerifyOptions, verify};
 use patchwork_traces::{OutputTarget, TargetOptions};
 
-/// Cancels once a stage has begun and `left` reports of it have come.
+/// A progress that cancels after a number of reports in a stage, or when the stage starts if the number is 0.
 struct CancelAt {
     stage: Stage,
     state: Mutex<(Stage, usize)>,
@@ -57,7 +57,7 @@ impl Progress for CancelAt {
     }
 }
 
-/// Every file below `dir` with its content.
+/// Returns every file below `dir` with its content.
 fn tree(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut all = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
@@ -74,7 +74,7 @@ fn tree(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     all
 }
 
-/// Over 5 MB of rows that do not compress well.
+/// Returns over 5 MB of rows that do not compress well.
 fn rows(from: u64) -> String {
     (from..from + 120_000)
         .map(|n| format!("{{\"n\":{},\"createdAt\":{n}}}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
@@ -146,6 +146,6 @@ fn cancellation_ends_reading() {
     let bundle = indexed(&bytes).unwrap();
     let done = cat(bundle, &CatOptions::default(), &mut out, "out", &CancelAt::at(Stage::Reading, 1));
     assert_cancelled(done, "cat");
-    // The rows before are whole.
+    // The rows printed before are complete.
     assert!(out.ends_with(b"\n") && rows(0).into_bytes().starts_with(&out));
 }

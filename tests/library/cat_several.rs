@@ -49,7 +49,7 @@ fn home_of_tricky_history() -> Home {
 }
 
 #[test]
-fn rows_of_a_bundle_that_lists_none_are_an_error() {
+fn rows_in_a_bundle_that_declares_none_are_an_error() {
     const TOO_MUCH: &str = "bundle: the bundle has more content than its manifest declares";
     let empty = bundle(&Home::new().with("runs.jsonl", ""));
     let rows = text_of(&bundle(&Home::new().with("runs.jsonl", "{\"seq\":1}\n")));
@@ -72,7 +72,7 @@ fn rows_of_a_bundle_that_lists_none_are_an_error() {
 }
 
 #[test]
-fn rows_of_a_history_are_printed_as_those_of_one_bundle_of_the_same_rows() {
+fn a_history_is_printed_like_one_bundle_of_its_rows() {
     let dir = tempfile::tempdir().unwrap();
     let inputs = open(&[&tricky_history(dir.path())]);
     let one = bundle(&home_of_tricky_history());
@@ -116,7 +116,7 @@ fn a_log_of_a_history_is_printed_byte_for_byte() {
 }
 
 #[test]
-fn bundles_are_printed_one_after_the_other_and_need_not_have_the_same_sources() {
+fn bundles_are_printed_in_turn_and_may_have_different_sources() {
     let dir = tempfile::tempdir().unwrap();
     let paths = ["a", "b"].map(|name| dir.path().join(name));
     fs::write(&paths[0], bundle(&Home::new().with("runs.jsonl", "1\n2\n").with("decision_traces.jsonl", "3\n")))
@@ -151,7 +151,7 @@ fn rows_before_a_damaged_bundle_are_printed_and_the_error_names_it() {
 }
 
 #[test]
-fn rows_without_a_time_stay_after_the_row_before_them() {
+fn rows_without_a_timestamp_follow_the_row_before_them() {
     let row = |name: &str, minutes: i64| format!("{{\"n\":\"{name}\",\"createdAt\":{}}}\n", START + minutes * 60_000);
     let untimed = |name: &str| format!("{{\"n\":\"{name}\"}}\n");
     let a = [untimed("a0"), row("a1", 1), untimed("a2"), row("a3", 5), row("a4", 2), untimed("a5")].concat();
@@ -191,7 +191,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn rows_in_time_order_are_merged_as_a_stable_sort_does(
+    fn rows_in_time_order_are_merged_like_a_stable_sort(
         times in proptest::collection::vec(proptest::collection::vec(proptest::collection::vec(0..50_i64, 0..40), 3), 1..5),
     ) {
         let names = ["runs.jsonl", "decision_traces.jsonl", "commit_issue_links.jsonl"];

@@ -1,5 +1,5 @@
 //! Every bundle of fixtures/conformance gets its recorded verdict, findings and logs, both from a file and from a
-//! stream. FORMAT.md, "Conformance", says how another implementation runs them.
+//! stream. FORMAT.md, "Conformance", describes how another implementation can use them.
 //!
 //! `UPDATE_CONFORMANCE=1 cargo test --test library conformance` writes the bundles and their expected results; read the
 //! difference before you commit it.
@@ -38,17 +38,17 @@ struct Expected {
     verdict: String,
     /// The numbers of the rules of FORMAT.md that the bundle tests.
     rules: Vec<String>,
-    /// Of a damaged bundle: `manifest`, `content`, or `metadata` if no row and no log is concerned.
+    /// The damaged part: `manifest`, `content`, or `metadata` if no row and no log is concerned.
     #[serde(skip_serializing_if = "Option::is_none")]
     damage: Option<String>,
     /// The minor version that a reader must know to give this verdict, if it is above 1.
     #[serde(rename = "minMinor", skip_serializing_if = "Option::is_none")]
     min_minor: Option<u64>,
-    /// Why it is refused.
+    /// The error, if the bundle is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     findings: Vec<ExpectedFinding>,
-    /// The logs that come back, by `base/name`, with their SHA-256.
+    /// The SHA-256 of each restored log, by `base/name`.
     logs: BTreeMap<String, String>,
 }
 
@@ -68,7 +68,7 @@ fn options(threads: usize) -> VerifyOptions {
     VerifyOptions::default().threads(NonZeroUsize::new(threads).unwrap())
 }
 
-/// The words of `verify --json`, and `refused`.
+/// Returns the name of a verdict in `verify --json`.
 fn verdict_word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Intact => "intact",
@@ -87,7 +87,8 @@ fn sha256_of_each(logs: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, String> 
     logs.iter().map(|(name, log)| (name.clone(), sha256(log))).collect()
 }
 
-/// The logs that a bundle proves; of a sound one of 1.0, which proves none, what its rows give.
+/// Returns the SHA-256 of each log that the bundle proves. An intact 1.0 bundle proves none, so its logs are restored
+/// from their rows.
 fn logs_of(report: &VerifyReport, bundle: &[u8]) -> BTreeMap<String, String> {
     if report.verdict == Verdict::IntactWithoutHashes {
         return sha256_of_each(&restore_by_path(indexed(bundle).unwrap()).unwrap());
@@ -113,7 +114,7 @@ fn expected(report: &Result<VerifyReport>, findings: &[Finding], subject: &str, 
     let errors = || findings.iter().filter(|finding| finding.severity() == Severity::Error);
     let is_of_manifest = |finding: &Finding| match finding.kind {
         FindingKind::Manifest(_) | FindingKind::NoManifest => true,
-        // Other readers don't read on after such a header.
+        // Other readers stop at a corrupt first header.
         FindingKind::Gzip(GzipFault::Header) => finding.at.byte == Some(0),
         _ => false,
     };
@@ -151,7 +152,7 @@ fn from_file(path: &Path) -> Expected {
     expected(&report, &findings, &path.display().to_string(), &std::fs::read(path).unwrap())
 }
 
-/// The bundles of the directory.
+/// Returns the paths of all bundles.
 fn bundles() -> Vec<PathBuf> {
     let paths = std::fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path());
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "gz")).collect()
@@ -166,7 +167,7 @@ fn read_expected(bundle: &Path) -> Expected {
 }
 
 impl Expected {
-    /// Adds what the name of the bundle says about it.
+    /// Adds the rules and the minor version that follow from the bundle's name.
     fn of_case(self, name: &str) -> Self {
         let is_of_minor_2 =
             name.starts_with("history_") || name.starts_with("redaction_") || name == "minor_1_with_later_keys";
@@ -210,7 +211,7 @@ fn every_bundle_gets_its_recorded_verdict() {
 fn generator_reproduces_every_bundle_byte_for_byte() {
     for (name, bundle) in cases::cases() {
         let kept = std::fs::read(directory().join(format!("{name}.jsonl.gz"))).unwrap();
-        assert!(kept == bundle, "{name} is made otherwise now");
+        assert!(kept == bundle, "the generator makes {name} differently now");
     }
 }
 
@@ -227,14 +228,14 @@ fn directory_has_every_case_and_nothing_else() {
 fn import_restores_intact_bundles_and_refuses_others() {
     for path in bundles() {
         let (bundle, expected) = (std::fs::read(&path).unwrap(), read_expected(&path));
-        let is_sound = expected.verdict.starts_with("intact");
+        let is_intact = expected.verdict.starts_with("intact");
         for restored in [indexed(&bundle).and_then(restore_by_path), sequential(&bundle).and_then(restore_by_path)] {
             match restored {
                 Ok(logs) => {
                     assert!(!matches!(expected.damage.as_deref(), Some("content" | "manifest")), "{}", path.display());
                     assert_eq!(sha256_of_each(&logs), expected.logs, "{}", path.display());
                 }
-                Err(error) => assert!(!is_sound, "{}: {error}", path.display()),
+                Err(error) => assert!(!is_intact, "{}: {error}", path.display()),
             }
         }
     }
@@ -275,8 +276,8 @@ fn recover_saves_every_verified_log() {
             Err(_) => BTreeMap::new(),
         };
         for (name, sha256) in &expected.logs {
-            // Which of two logs of one name a row is of, nothing says. So all rows of that name come back, but not what
-            // only the manifest knows.
+            // If two logs have the same name, nothing tells which of them a row belongs to. All their rows are
+            // recovered, but not the data that only the manifest has.
             let has_twin = path.ends_with("manifest_file_twice.jsonl.gz") && name == "activity/activity-3100.jsonl";
             assert!(has_twin || logs.get(name) == Some(sha256), "{}: {name}", path.display());
         }

@@ -1,4 +1,4 @@
-//! The forms in which finds are recognised. None of them remains in a redacted row.
+//! Secrets and personal data are recognised in many spellings. None of them remains in a redacted row.
 
 use crate::common::planted::planted;
 use crate::common::{Home, bundle, indexed, restore_all};
@@ -9,7 +9,7 @@ use patchwork_traces::redact::{RedactOptions, redact};
 use patchwork_traces::scan::{ScanOptions, scan};
 use proptest::prelude::*;
 
-/// Returns rows after a redaction.
+/// Redacts rows.
 fn redacted(rows: &str) -> String {
     let bundle = bundle(&Home::new().with("runs.jsonl", format!("{rows}\n")));
     let input = TraceInput::from_bundle(indexed(&bundle).unwrap());
@@ -19,7 +19,7 @@ fn redacted(rows: &str) -> String {
 }
 
 /// Checks that each piece is gone from its row.
-fn are_gone(rows: &[(&str, &[&str])]) {
+fn assert_gone(rows: &[(&str, &[&str])]) {
     let mut remaining = Vec::new();
     for (row, pieces) in rows {
         let redacted = redacted(row);
@@ -30,13 +30,13 @@ fn are_gone(rows: &[(&str, &[&str])]) {
             }
         }
     }
-    assert!(remaining.is_empty(), "{} remain:\n{}", remaining.len(), remaining.join(""));
+    assert!(remaining.is_empty(), "{} pieces remain:\n{}", remaining.len(), remaining.join(""));
 }
 
-/// A token of Discord.
+/// A Discord token.
 const DISCORD: &str = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GAbCdE.abcdefghijklmnopqrstuvwxyz0A";
 
-/// A token of Terraform.
+/// A Terraform token.
 const TERRAFORM: &str = "abcdefghij1234.atlasv1.abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghij12";
 
 #[test]
@@ -47,25 +47,25 @@ fn text_after_an_escape_is_found() {
     for before in befores {
         for text in texts {
             let secret = text.trim_start_matches("Pwd=").split(';').next().unwrap();
-            are_gone(&[(&format!(r#"{{"createdAt":1,"m":"{before}{text}"}}"#), &[secret])]);
+            assert_gone(&[(&format!(r#"{{"createdAt":1,"m":"{before}{text}"}}"#), &[secret])]);
         }
     }
-    are_gone(&[(r#"{"m":"ivan1@\u043f\u043e\u0447\u0442\u0430.\u0440\u0444"}"#, &["ivan1", "043f"])]);
+    assert_gone(&[(r#"{"m":"ivan1@\u043f\u043e\u0447\u0442\u0430.\u0440\u0444"}"#, &["ivan1", "043f"])]);
 }
 
 #[test]
 fn escapes_of_json_in_a_string_are_read() {
-    are_gone(&[
+    assert_gone(&[
         (r#"{"v":"{\"k\":\"\\u0041KIAMCCQQPNO2QJUDUHZ\",\"x\":1}"}"#, &["KIAMCCQQPNO2QJUDUHZ"]),
         (r#"{"v":"AKIA\\u004dCCQQPNO2QJUDUHZ"}"#, &["CCQQPNO2QJUDUHZ"]),
         (r#"{"v":"{\"pass\\u0077ord\":\"Zk39dk2kd9s\"}"}"#, &["Zk39dk2kd9s"]),
         (r#"{"v":"\\u006a\\u006f\\u0065\\u0040acmezz.com"}"#, &["u006a", "acmezz"]),
         (r#"{"v":"id AKIAPTGZQJFEBZSDOXRL."}"#, &["AKIAPTGZQJFEBZSDOXRL"]),
     ]);
-    are_clean(&[r#"{"v":"\\u2192 and C:\\udead, \\u005cu005cu005cu005cu005cu005cu005cu0041"}"#]);
+    assert_clean(&[r#"{"v":"\\u2192 and C:\\udead, \\u005cu005cu005cu005cu005cu005cu005cu0041"}"#]);
 }
 
-/// Returns a text as a JSON string, with some characters as escapes.
+/// Returns a text as a JSON string with some characters escaped.
 fn escaped(text: &str, forms: &[u8]) -> String {
     let mut escaped = String::from('"');
     for (c, form) in text.chars().zip(forms.iter().cycle()) {
@@ -146,15 +146,15 @@ proptest! {
 }
 
 /// Checks that nothing is found in a row.
-fn are_clean(rows: &[&str]) {
+fn assert_clean(rows: &[&str]) {
     let found: Vec<_> =
         rows.iter().map(|row| (row, redacted(row))).filter(|(row, text)| text.trim_end() != **row).collect();
     assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]
-fn names_in_paths_are_found_whole_however_they_are_written() {
-    are_gone(&[
+fn whole_names_in_paths_are_found_in_every_spelling() {
+    assert_gone(&[
         (r#"{"cwd":"C:\\Users\\Jane Doe"}"#, &["Jane", "Doe"]),
         (r#"{"m":"cd \"C:\\Users\\Jane Doe\""}"#, &["Jane", "Doe"]),
         (r#"{"m":"USERPROFILE=C:\\Users\\Jane Doe\nX=1"}"#, &["Jane", "Doe"]),
@@ -168,7 +168,7 @@ fn names_in_paths_are_found_whole_however_they_are_written() {
         (r#"{"cwd":"C:\\Users\\u12345\\x"}"#, &["u12345"]),
         (r#"{"cwd":"C:\\Users\\Jane is the home","m":"ask jane"}"#, &["Jane", "jane"]),
     ]);
-    are_clean(&[
+    assert_clean(&[
         r#"{"m":"/home/%s/x and /home/$USER/x and %2Fhome%2Fuser%2Fx"}"#,
         r#"{"m":"C:\\Users\\Public\\x and C:\\Users\\Default User\\x"}"#,
     ]);
@@ -190,9 +190,9 @@ fn home_directories_are_found_after_other_text_and_in_urls() {
         "path=%2fhome%2fmara%2fx",
         r"ssh:\\/\\/h\\/home\\/mara",
     ] {
-        are_gone(&[(&format!(r#"{{"m":"{text}"}}"#), &["mara"])]);
+        assert_gone(&[(&format!(r#"{{"m":"{text}"}}"#), &["mara"])]);
     }
-    are_clean(&[
+    assert_clean(&[
         r#"{"m":"https://x.example/home/page http://x.example/a/home/page see src/home/page and é/home/page"}"#,
         r#"{"m":"https%3A%2F%2Fx.example%2Fhome%2Fpage and a%2Fhome%2Fpage"}"#,
     ]);
@@ -213,10 +213,10 @@ fn addresses_are_found_in_every_part_of_a_url() {
         r"jane\\u0040corpx.io",
         r"\\u003cjane@corpx.io\\u003e",
     ] {
-        are_gone(&[(&format!(r#"{{"m":"{text}"}}"#), &["jane", "corpx"])]);
+        assert_gone(&[(&format!(r#"{{"m":"{text}"}}"#), &["jane", "corpx"])]);
     }
-    are_gone(&[(r#"{"m":"{\"a\":\"j\\u00fcrgen@corpx.io\"}"}"#, &["j\\\\u00fc", "rgen", "corpx"])]);
-    are_clean(&[r#"{"m":"%40types/node @scope%2fpkg react%4018.2.0 lodash%40latest"}"#]);
+    assert_gone(&[(r#"{"m":"{\"a\":\"j\\u00fcrgen@corpx.io\"}"}"#, &["j\\\\u00fc", "rgen", "corpx"])]);
+    assert_clean(&[r#"{"m":"%40types/node @scope%2fpkg react%4018.2.0 lodash%40latest"}"#]);
 }
 
 #[test]
@@ -233,10 +233,10 @@ fn passwords_users_and_hosts_of_urls_are_found_whole() {
         ("http://build_box:8080/", &["build_box"]),
         ("neo4j://graph.corp.lan", &["graph.corp"]),
     ] {
-        are_gone(&[(&format!(r#"{{"m":"{text}"}}"#), pieces)]);
+        assert_gone(&[(&format!(r#"{{"m":"{text}"}}"#), pieces)]);
     }
-    are_gone(&[(&format!(r#"{{"m":"https://{token}@git.example/x"}}"#), &[token])]);
-    are_clean(&[
+    assert_gone(&[(&format!(r#"{{"m":"https://{token}@git.example/x"}}"#), &[token])]);
+    assert_clean(&[
         r#"{"m":"postgres://app:$DB_PASS@db.example postgres://app:$password@db.example postgres://app:****@db.example"}"#,
         r#"{"m":"http://localhost:3000/@vite/client https://example.com:443/x?a=b@c https://YOUR_HOST/x"}"#,
         r#"{"m":"postgres://app:${A}/x@y http://[::1]:80/@x https://example.com/a,b https://example.com, then"}"#,
@@ -257,7 +257,7 @@ fn private_keys_are_found_in_arrays_and_with_something_before_each_line() {
         format!(r#"{{"m":"  1→{begin}\n  2→{KEY_LINE}\n  3→{KEY_LINE}\n"}}"#),
         format!(r#"{{"m":"k = \"{begin}\" +\n  \"{KEY_LINE}\" +\n  \"{KEY_LINE}\""}}"#),
     ] {
-        are_gone(&[(&text, &[KEY_LINE])]);
+        assert_gone(&[(&text, &[KEY_LINE])]);
     }
 }
 
@@ -271,9 +271,9 @@ fn secrets_of_headers_commands_and_pairs_are_found() {
         r#"[["Accept","*"],["Authorization","Token TOKEN"]]"#,
         r#"{"name":"Authorization","value":"Token TOKEN"}"#,
     ] {
-        are_gone(&[(&row.replace("TOKEN", token), &[token])]);
+        assert_gone(&[(&row.replace("TOKEN", token), &[token])]);
     }
-    are_gone(&[
+    assert_gone(&[
         (r#"["curl","-u","jane:pw12345","https://example.com"]"#, &["jane", "pw12345"]),
         (r#"["curl","-u","jane:my pw12345"]"#, &["jane", "my pw12345"]),
         (r#"["mysql","--password","hunter22xyz9"]"#, &["hunter22xyz9"]),
@@ -295,7 +295,7 @@ fn secrets_of_headers_commands_and_pairs_are_found() {
             &["eyJhbGci", "48V1", "5eym8", "XFBoMY"],
         ),
     ]);
-    are_clean(&[
+    assert_clean(&[
         r#"{"pass":"true","pwd":"/work/x2","compass":"north12","bypass":"x1y2z3w4","dbPass":"12.5"}"#,
         r#"{"m":"--- PASS: TestFoo2 (0.00s); pass=12 fail=3; PASS=1234; pass: 12; PWD=/work/x1 OLDPWD=/tmp/x1"}"#,
         r#"["token","user","secret","words","curl","-u"]"#,
@@ -304,12 +304,12 @@ fn secrets_of_headers_commands_and_pairs_are_found() {
 }
 
 #[test]
-fn words_used_in_place_of_a_secret_are_not_found() {
-    are_clean(&[
+fn placeholders_for_secrets_are_not_found() {
+    assert_clean(&[
         r#"{"token":"string","credentials":"include","authorization":"required","apiKey":"sk-...","secret":"ghp_…"}"#,
         r#"{"password":"$DB_PASSWORD","secret":"$secret","token":"$1","apiKey":"${K}","cookie":"$(x)"}"#,
     ]);
-    are_gone(&[
+    assert_gone(&[
         (r#"{"password":"$up3rSecret"}"#, &["up3r"]),
         (r#"{"password":"$2b$12$abcdefghijklmnopqrstuv"}"#, &["2b$12"]),
         (r#"{"password":"hunter2..."}"#, &["hunter2"]),
@@ -317,7 +317,7 @@ fn words_used_in_place_of_a_secret_are_not_found() {
 }
 
 #[test]
-fn names_that_are_also_words_are_found_as_the_name_of_a_person() {
+fn names_that_are_also_words_are_found_where_a_person_is_named() {
     let row = r#"{"cwd":"/home/max/x","author":"max","m":"the max","op":"max","user":{"name":"Max"}}"#;
     let expected = r#"{"cwd":"/home/user-1/x","author":"user-1","m":"the max","op":"max","user":{"name":"user-1"}}"#;
     assert_eq!(redacted(row).trim_end(), expected);

@@ -1,4 +1,4 @@
-//! Bundles inside of files that Patchwork encrypted are read like plain ones.
+//! Exports that Patchwork encrypted (`.enc`) are read like plain bundles.
 
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
@@ -16,7 +16,7 @@ use patchwork_traces::{ErrorKind, Result};
 use crate::common::random_rows::random_rows;
 use crate::common::{Home, bundle, indexed, restore_all};
 
-/// The fixture that Node encrypted. `src/container/pwtrace.rs` has the script.
+/// A fixture that was encrypted by Node. `src/container/pwtrace.rs` has the script.
 const SEALED: &[u8] = include_bytes!("../../fixtures/sealed/three_rows.jsonl.gz.enc");
 const PLAIN: &[u8] = include_bytes!("../../fixtures/sealed/three_rows.jsonl.gz");
 const PASSPHRASE: &str = "correct horse, größer Akku";
@@ -48,7 +48,7 @@ fn an_encrypted_bundle_is_verified_and_restored_like_the_plain_one() {
     assert_eq!(restore_all(bundle).unwrap(), restore_all(indexed(PLAIN).unwrap()).unwrap());
 }
 
-/// A file that counts the bytes that are read.
+/// A file that counts the bytes read from it.
 struct Counted<'f>(&'f File, &'f AtomicU64);
 
 impl Read for Counted<'_> {
@@ -93,16 +93,16 @@ fn change(mut file: &File) {
 }
 
 #[test]
-fn a_file_that_changes_while_it_is_read_is_not_called_a_damaged_bundle() {
+fn a_file_that_changes_during_reading_is_not_reported_as_damaged() {
     let file = encrypted(&bundle(&Home::new().with("runs.jsonl", random_rows(2000))));
     let opened_before = Bundle::from_seekable(opened(&file).unwrap(), "bundle").unwrap();
     let length = file.metadata().unwrap().len();
     change(&file);
     let error = restore_all(opened_before).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::DecryptionFailed), "{error}");
-    // The start of the piece of 64 KiB with the byte.
+    // The position is the start of the 64 KiB piece with the changed byte.
     assert_eq!(error.position().byte, Some((length - 1000 - 53) / 65_536 * 65_536 + 53), "{error}");
-    // Now it cannot be opened at all.
+    // After the change, the file cannot be opened at all.
     let error = opened(&file).err().unwrap();
     assert!(matches!(error.kind(), ErrorKind::DecryptionFailed), "{error}");
 }

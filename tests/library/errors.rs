@@ -17,7 +17,7 @@ fn every_kind_has_a_message_and_a_code() {
         let error = Error::from(kind).in_subject("FILE").at_line(3);
         writeln!(text, "{code}: {error}").unwrap();
     }
-    assert_eq!(seen, ErrorKind::codes().into_iter().collect(), "a kind is missing in this test");
+    assert_eq!(seen, ErrorKind::codes().into_iter().collect(), "a kind is missing from this test");
     insta::assert_snapshot!(text);
 }
 

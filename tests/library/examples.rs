@@ -8,13 +8,14 @@ use std::sync::Once;
 
 use crate::common::{Home, bundle, indexed, restore_all};
 
-/// The program of an example. `cargo test` has built it already, `cargo test --test library` has not.
+/// Returns the path of an example's program. `cargo test` has already built it, but `cargo test --test library` has
+/// not.
 fn example(name: &str) -> PathBuf {
     static BUILD: Once = Once::new();
     BUILD.call_once(|| {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--examples", "--quiet", "--offline"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-        // Beside this program, wherever that was built.
+        // Build into the target directory of this test, wherever that is.
         cargo.arg("--target-dir").arg(Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap());
         if cfg!(not(feature = "cli")) {
             cargo.arg("--no-default-features");
@@ -39,10 +40,10 @@ fn start(name: &str, home: &Home, arguments: &[&str]) -> Child {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
 }
 
-/// Runs it to its end and returns what it printed.
+/// Runs an example to its end and returns its output.
 fn run(name: &str, home: &Home, arguments: &[&str], input: &str) -> String {
     let mut child = start(name, home, arguments);
-    // A program that asks nothing may have ended already.
+    // A program that does not read input may have ended already.
     _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let ended = child.wait_with_output().unwrap();
     assert!(ended.status.success());

@@ -70,7 +70,7 @@ fn home() -> Home {
 }
 
 #[test]
-fn the_new_bundle_has_the_rows_that_match_exactly_as_in_their_logs() {
+fn matching_rows_are_bundled_exactly_as_logged() {
     let original = bundle(&home());
     let (new, report) = of_bundle(&original, rows("keep=1")).unwrap();
     let logs = restore_all(indexed(&new).unwrap()).unwrap();
@@ -94,7 +94,7 @@ fn the_new_bundle_has_the_rows_that_match_exactly_as_in_their_logs() {
 }
 
 #[test]
-fn chosen_logs_stay_byte_for_byte() {
+fn selected_logs_stay_byte_for_byte() {
     let home = home();
     let (new, report) = of_bundle(&bundle(&home), CatOptions::default().sources(["runs", "activity"])).unwrap();
     let mut logs = logs_of(&home);
@@ -165,7 +165,7 @@ fn importing_a_filtered_bundle_changes_nothing_on_its_machine_and_never_replaces
 }
 
 #[test]
-fn a_further_selection_is_told_apart() {
+fn a_second_filter_is_recorded_separately() {
     let log = "{\"taskId\":1,\"keep\":1}\n{\"taskId\":1}\n{\"taskId\":2,\"keep\":1}\n";
     let original = bundle(&Home::new().with("runs.jsonl", log));
     let latest: KeyPath = "taskId".parse().unwrap();
@@ -181,7 +181,7 @@ fn a_further_selection_is_told_apart() {
 }
 
 #[test]
-fn no_number_of_conditions_makes_a_filtered_bundle_look_whole() {
+fn a_filtered_bundle_records_at_most_100_000_conditions() {
     let original = bundle(&home());
     let condition = "!keep".parse::<Condition>().unwrap();
     let filter = (0..100_001).fold(RowFilter::default(), |filter, _| filter.condition(condition.clone()));
@@ -191,7 +191,7 @@ fn no_number_of_conditions_makes_a_filtered_bundle_look_whole() {
 }
 
 #[test]
-fn an_export_of_a_time_range_has_its_rows_only() {
+fn an_export_of_a_time_range_has_only_its_rows() {
     let home = home();
     let discovery = discover(&home.dirs(), &DiscoverOptions::default()).unwrap();
     let range = TimeRange { since: Timestamp::from_millis(1_777_716_060_000), until: None };

@@ -1,4 +1,4 @@
-//! FORMAT.md says what the code does: its sections, tables and worked example are held against the library.
+//! FORMAT.md describes what the code does: its sections, tables and worked example are compared with the library.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -20,20 +20,20 @@ fn format_md() -> String {
     in_repository("FORMAT.md")
 }
 
-/// The text below a heading, up to the next one of any level.
+/// Returns the text below a heading, up to the next heading of any level.
 fn section<'t>(text: &'t str, heading: &str) -> &'t str {
     let start = text.find(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("FORMAT.md has no {heading:?}"));
     let body = &text[start + heading.len() + 5..];
     &body[..body.find("\n##").unwrap_or(body.len())]
 }
 
-/// The cells of all tables in a text, backquotes removed.
+/// Returns the cells of all table rows in a text, without backquotes.
 fn table_rows(text: &str) -> impl Iterator<Item = Vec<String>> + '_ {
     let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix('|'));
     rows.map(|row| row.split('|').map(|cell| cell.trim().replace('`', "")).collect())
 }
 
-/// The contents of the fenced blocks in a text.
+/// Returns the contents of the fenced blocks in a text.
 fn fenced_blocks(text: &str) -> Vec<&str> {
     text.split("\n```").skip(1).step_by(2).map(|block| &block[block.find('\n').unwrap() + 1..]).collect()
 }
@@ -54,7 +54,7 @@ fn every_section_named_in_the_code_exists() {
                 continue;
             }
             let code = std::fs::read_to_string(&path).unwrap();
-            // Where a line of comment ends within the reference, the next one goes on with it.
+            // A reference can continue on the next line of a comment.
             let code = code.replace("\n//! ", " ").replace("\n/// ", " ").replace("\n    /// ", " ");
             for (at, mark) in code.match_indices("FORMAT.md, \"") {
                 section(&text, code[at + mark.len()..].split('"').next().unwrap());
@@ -91,7 +91,7 @@ fn limits_table_matches_the_constants() {
     assert_eq!(table, constants.map(|(name, value)| (name.to_owned(), value.to_string())));
 }
 
-/// `U+0009` or `U+0009 to U+000D` as characters.
+/// Parses a range of characters, such as `U+0009` or `U+0009 to U+000D`.
 fn characters(range: &str) -> std::ops::RangeInclusive<char> {
     let character = |name: &str| {
         let digits = name.strip_prefix("U+").unwrap_or_else(|| panic!("{name:?} is no character"));
@@ -154,7 +154,7 @@ fn key_tables_match_the_schemas() {
         ["Manifest", "Row", "Exact lines", "Timeline", "Redaction"].map(|heading| table_rows(section(&text, heading)));
     let keys =
         tables.into_iter().flatten().map(|row| row[0].clone()).filter(|key| key != "key" && !key.starts_with('-'));
-    // In this table the first column names the object.
+    // In this table, the first column names the object.
     let of_minor_2 =
         table_rows(section(&text, "Minor version 2")).filter(|row| row.len() == 4).map(|row| row[1].clone());
     let keys = keys.chain(of_minor_2.filter(|key| key != "key" && !key.starts_with('-')));
@@ -163,7 +163,7 @@ fn key_tables_match_the_schemas() {
     assert_eq!(in_tables, in_schemas);
 }
 
-/// The rules of the page, by number.
+/// Returns the rules of the page, with their numbers.
 fn rules(text: &str) -> Vec<(usize, String)> {
     let rules = text.split("\n- **R-").skip(1).map(|rule| {
         let (number, rest) = rule.split_once("** ").unwrap();
@@ -174,7 +174,7 @@ fn rules(text: &str) -> Vec<(usize, String)> {
 }
 
 #[test]
-fn rules_are_numbered_in_order_and_those_that_are_named_exist() {
+fn rules_are_numbered_in_order_and_references_exist() {
     let text = format_md();
     let numbers: Vec<_> = rules(&text).into_iter().map(|(number, _)| number).collect();
     assert_eq!(numbers, (1..=numbers.len()).collect::<Vec<_>>());
@@ -185,11 +185,11 @@ fn rules_are_numbered_in_order_and_those_that_are_named_exist() {
     assert!(named.into_iter().all(|number| numbers.contains(&number)));
 }
 
-/// The rules among those of "Manifest" and "Minor version 2" that no reader can check.
+/// The rules of "Manifest" and "Minor version 2" that no reader can check.
 const FOR_WRITERS_ONLY: [usize; 1] = [66];
 
 #[test]
-fn every_rule_of_readers_has_a_bundle_that_tests_it() {
+fn every_reader_rule_is_tested_by_a_bundle() {
     let mut tested = BTreeSet::new();
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/conformance");
     for entry in std::fs::read_dir(directory).unwrap() {

@@ -1,5 +1,5 @@
-//! Every gzip file that RFC 1952 allows is read, from any writer and with any read sizes. A violation ends the content with
-//! its fault and offset, after every earlier byte.
+//! Every gzip file that RFC 1952 allows is read, from any writer and with any read sizes. At a violation, the reader
+//! has returned every earlier byte, and then returns the fault and its offset.
 
 use std::io::{self, Read};
 
@@ -37,7 +37,7 @@ fn read(reader: impl Read) -> (Vec<u8>, Option<(GzipFault, u64)>) {
     let mut text = Vec::new();
     let ended = reader.read_to_end(&mut text).err().map(fault);
     if let Some(ended) = &ended {
-        assert_eq!(fault(reader.read(&mut [0]).unwrap_err()), *ended, "it stays so");
+        assert_eq!(fault(reader.read(&mut [0]).unwrap_err()), *ended, "reading again returns the same fault");
     }
     (text, ended)
 }
@@ -59,7 +59,7 @@ fn assert_ends(file: &[u8], text: &[u8], fault: GzipFault, byte: usize) {
     assert_eq!(read(InterruptedReader(file, false)), expected);
 }
 
-/// A header with the optional parts that `flags` names.
+/// Returns a header with the optional parts that `flags` announces.
 fn header(flags: u8, extra: usize) -> Vec<u8> {
     let mut header = vec![0x1f, 0x8b, 8, flags, 1, 2, 3, 4, 2, 3];
     if flags & EXTRA != 0 {
@@ -103,7 +103,7 @@ fn truncated_or_invalid_header_is_refused_with_its_offset() {
         let (text, ended) = read(&whole[..length]);
         let (fault, byte) = ended.unwrap();
         assert_eq!((&text[..], fault), (&b""[..], GzipFault::Truncated), "{length}");
-        assert!(byte <= length as u64, "it begins what is cut");
+        assert!(byte <= length as u64, "the offset is within the file");
     }
     let mut wrong_crc = [whole.clone(), rest()].concat();
     for byte in [whole.len() - 2, whole.len() - 1, 5, 14] {
@@ -129,7 +129,7 @@ fn truncated_member_yields_its_bytes_then_an_error() {
         assert_eq!(fault, GzipFault::Truncated, "{length}");
         assert!(TEXT.starts_with(&text));
         let trailer = member.len() - 8;
-        assert_eq!(byte, length.min(trailer) as u64, "the end, or the trailer that is cut");
+        assert_eq!(byte, length.min(trailer) as u64, "the end of the file, or the start of a truncated trailer");
         assert_eq!(read(InterruptedReader(&member[..length], false)), (text, Some((fault, byte))));
     }
 }
@@ -186,7 +186,7 @@ fn first_two_bytes_identify_gzip() {
     assert_eq!(SequentialReader::new(TEXT).read(&mut []).unwrap(), 0);
 }
 
-/// Bytes that no compressor makes shorter.
+/// Returns incompressible bytes.
 fn random_bytes(bytes: usize) -> Vec<u8> {
     let mut state = 1u64;
     let next = || {

@@ -1,4 +1,4 @@
-//! Checkpoints of histories and proofs of their segments: their text, and what is compared with them.
+//! Checkpoints of histories and proofs of their segments: parsing, printing and comparing.
 
 use patchwork_traces::history::{Checkpoint, InvalidCheckpoint, InvalidProof, SegmentProof};
 
@@ -41,7 +41,7 @@ fn anything_else_is_not_a_checkpoint() {
         TEXT.replace(root, "AAAA"),
         TEXT.replace(root, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
         TEXT.replace(root, &root.replace('+', "-")),
-        // The last character has bits that no byte has.
+        // The last base64 character has bits that belong to no byte.
         TEXT.replace(root, &root.replace("uFU=", "uFV=")),
     ];
     for text in others {

@@ -21,7 +21,8 @@ fn verified(history: &HistoryBuilder, options: &HistoryVerifyOptions) -> (Histor
     (report, findings)
 }
 
-/// Changes each byte of a segment, one after the other. Only padding bits of deflate may pass: the text is the same.
+/// Changes each byte of a segment, one at a time. Only changed padding bits of deflate may pass, because the text stays
+/// the same.
 #[test]
 fn no_changed_byte_of_the_text_of_a_segment_passes() {
     let dir = tempfile::tempdir().unwrap();
@@ -82,7 +83,7 @@ fn parts_find_the_damage_of_their_own_segments() {
     assert_eq!((SegmentPart::new(0, 4), SegmentPart::new(5, 4), SegmentPart::new(0, 0)), (None, None, None));
 }
 
-/// Cancels after some segments.
+/// A progress that cancels after some segments.
 struct Impatient {
     cancellation: Cancellation,
     left: AtomicU64,

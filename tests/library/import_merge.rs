@@ -20,7 +20,7 @@ impl Clock for FrozenClock {
     fn sleep(&self, _: Duration) {}
 }
 
-/// Imports as a dry run and really: the plans must be equal.
+/// Imports after a dry run, which must return the same plan.
 fn import_into(home: &Home, bundle: &[u8]) -> ImportReport {
     let run = |dry_run| {
         let options = ImportOptions::default().dry_run(dry_run);
@@ -32,7 +32,7 @@ fn import_into(home: &Home, bundle: &[u8]) -> ImportReport {
     done
 }
 
-/// A log's lines without their endings.
+/// Returns a log's lines without their endings.
 fn lines(log: &[u8]) -> Vec<Vec<u8>> {
     let mut lines: Vec<_> = log.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
     if lines.last().is_some_and(Vec::is_empty) {
@@ -54,7 +54,7 @@ fn is_subsequence(part: &[Vec<u8>], whole: &[Vec<u8>]) -> bool {
     part.iter().all(|line| whole.any(|other| other == line))
 }
 
-/// The length of the longest common subsequence.
+/// Returns the length of the longest common subsequence.
 fn common_length(a: &[Vec<u8>], b: &[Vec<u8>]) -> usize {
     let mut best = vec![0; b.len() + 1];
     for line in a {
@@ -76,17 +76,17 @@ fn assert_merged(local: &[u8], bundled: &[u8], result: &[u8]) {
         let most = expected.entry(line).or_default();
         *most = (*most).max(*count);
     }
-    assert_eq!(counts(&merged), expected, "each line as often as the side that has it more often");
+    assert_eq!(counts(&merged), expected, "each line occurs as often as on the side with more of it");
     assert!(is_subsequence(&local_lines, &merged), "the local lines are in their order");
     let shared: usize = in_bundle.iter().map(|(line, count)| *in_local.get(line).unwrap_or(&0).min(count)).sum();
     if common_length(&local_lines, &bundled_lines) == shared {
         assert!(is_subsequence(&bundled_lines, &merged), "the bundle's lines are in their order");
     }
     if is_subsequence(&local_lines, &bundled_lines) {
-        assert_eq!(merged, bundled_lines, "the bundle has all of it");
+        assert_eq!(merged, bundled_lines, "the bundle has every line");
     }
     if shared == bundled_lines.len() {
-        assert_eq!(result, local, "there is nothing new");
+        assert_eq!(result, local, "the bundle has no new line");
     }
 }
 
@@ -112,7 +112,7 @@ fn log() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(lines, ending, open)| log_of(&lines, ending, open))
 }
 
-/// Two parts of one history, each with rows of its own, as two machines have them.
+/// Generates two parts of one history, each with rows of its own, as on two machines.
 fn parts() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
     let history = proptest::collection::vec((line(), 0..4u8), 0..30);
     history.prop_map(|history| {
@@ -195,7 +195,7 @@ proptest! {
     }
 }
 
-/// Rows about runs, as two machines have them: of one history, with ends of their own for some runs.
+/// Rows about runs on two machines. Both have parts of one history, but some runs ended differently.
 mod ends_of_runs {
     use super::*;
 
@@ -220,7 +220,7 @@ mod ends_of_runs {
         })
     }
 
-    /// The rows of one side. Each is distinct, so that it is clear which lines both sides have.
+    /// Returns the rows of one side. All rows of the history differ, so common lines can be recognised.
     fn side(history: &[Row], mask: u8) -> Vec<Numbered<'_>> {
         history.iter().enumerate().filter(|(_, row)| row.sides & mask != 0).collect()
     }
@@ -245,7 +245,7 @@ mod ends_of_runs {
         result.lines().map(number).collect()
     }
 
-    /// The last rows of both sides about a run, where both are of one side only and follow the same common row.
+    /// Returns the last row about a run on each side, if only that side has it and both follow the same common row.
     fn choice<'h>(run: u8, a: &[Numbered<'h>], b: &[Numbered<'h>]) -> Option<(Numbered<'h>, Numbered<'h>)> {
         let last = |side: &[Numbered<'h>]| {
             let at = side.iter().rposition(|(_, row)| row.run == run)?;
@@ -256,9 +256,9 @@ mod ends_of_runs {
         (after_a == after_b).then_some((a, b))
     }
 
-    /// Returns true if rows of different runs block each other, so that not every order can be kept.
+    /// Returns true if rows of different runs block each other, so not every run can have its later end last.
     fn is_tangled(choices: &[(Numbered<'_>, Numbered<'_>)]) -> bool {
-        // A later end on side `a` comes after one of side `b`, or the reverse; two of them can cross.
+        // The later end of a run must come after its other end. Two such requirements can cross.
         let edges: Vec<_> = choices.iter().filter(|(a, b)| a.1.ended != b.1.ended).collect();
         edges.iter().any(|(a, b)| {
             let a_waits = a.1.ended > b.1.ended;
@@ -295,7 +295,8 @@ mod ends_of_runs {
         let row = |run: u8, ended: u64, at: u64| {
             format!("{{\"taskId\":\"t{run}\",\"createdAt\":1,\"doneAt\":{ended},\"at\":{at}}}\n")
         };
-        // Run 1 ended later on side a, where it comes first; run 2 on side b, likewise.
+        // Run 1 ended later on side a, where its row comes first. Run 2 ended later on side b, where its row comes
+        // first.
         let a = row(1, 20, 0) + &row(2, 3, 1);
         let b = row(2, 10, 2) + &row(1, 4, 3);
         let (a_has, b_has) = (merged(&a, &b), merged(&b, &a));
@@ -309,7 +310,7 @@ mod ends_of_runs {
         assert_eq!((merged(a, b), merged(b, a)), (vec![1, 0], vec![1, 0]));
         let no_end = "{\"taskId\":\"t\",\"createdAt\":3,\"doneAt\":null,\"at\":2}\n";
         assert_eq!((merged(b, no_end), merged(no_end, b)), (vec![2, 1], vec![2, 1]));
-        // Of other sources, the times alone decide.
+        // In other sources, only the times decide.
         let home = Home::new().with("decision_traces.jsonl", a);
         import_into(&home, &bundle(&Home::new().with("decision_traces.jsonl", b)));
         assert_eq!(fs::read_to_string(home.dirs().patchwork.join("decision_traces.jsonl")).unwrap(), a.to_owned() + b);

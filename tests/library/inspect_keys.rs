@@ -1,4 +1,4 @@
-//! The list of the paths of rows.
+//! The list of the paths to values in rows.
 
 use std::num::NonZeroUsize;
 
@@ -110,7 +110,7 @@ fn sources_files_and_times_limit_the_rows() {
 
 #[test]
 fn a_list_has_at_most_ten_thousand_paths_with_exact_counts() {
-    // The common key comes last, in rows that have more new keys than a list can have.
+    // The common key comes last, in rows with more new keys than the list can hold.
     let rows: String = (0..40)
         .map(|row| {
             let new: String = (0..600).map(|key| format!("\"k{row}-{key}\":1,")).collect();

@@ -1,4 +1,4 @@
-//! Filters in the language of jq.
+//! jq filters.
 
 use crate::common::adversarial_lines::adversarial_log;
 use crate::common::{Home, bundle, indexed, sequential};
@@ -48,7 +48,7 @@ fn values_of_a_row_keep_their_texts() {
 }
 
 #[test]
-fn strings_are_printed_raw_if_asked_for() {
+fn strings_are_printed_raw_on_request() {
     let filter: JqFilter = ".[]".parse().unwrap();
     let row = r#"["a\n\u001b[31m", 1, ["\u001b"], {"k":"x\ty"}]"#;
     let raw = filter.clone().strings(StringForm::Raw).outputs(row).unwrap();
@@ -77,7 +77,7 @@ proptest! {
     }
 
     #[test]
-    fn any_filter_text_is_compiled_or_pointed_at(text in "[.a-c\\[\\]|,(){}:\"$@0-9 +?é\\\\-]{0,12}") {
+    fn any_filter_text_compiles_or_gives_an_error_position(text in "[.a-c\\[\\]|,(){}:\"$@0-9 +?é\\\\-]{0,12}") {
         if let Err(error) = text.parse::<JqFilter>() {
             let byte = error.byte.expect("the place is known");
             prop_assert!(text.is_char_boundary(byte), "{}", error);
@@ -85,7 +85,7 @@ proptest! {
     }
 }
 
-/// Rows with keys that occur up to 12 times.
+/// Generates rows whose keys occur up to 12 times.
 fn rows_with_duplicates() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![Just("1".to_owned()), Just("\"\\u0041\"".to_owned()), Just("[]".to_owned())];
     let value = leaf.prop_recursive(3, 30, 4, |inner| {
@@ -102,7 +102,7 @@ fn object(members: &[(String, String)]) -> String {
     format!("{{{}}}", members.join(", "))
 }
 
-/// Returns the values that some filters give for an object.
+/// Returns some filters and the values that they should return for an object.
 fn expected_of(row: &serde_json::Value) -> Vec<(&'static str, serde_json::Value)> {
     use serde_json::json;
     let of_a = row.get("a").cloned().unwrap_or_default();
@@ -179,7 +179,7 @@ fn rows_that_fail_at_the_end_are_reported_with_the_last_lines() {
 }
 
 #[test]
-fn the_last_line_that_is_printed_ends_an_endless_filter() {
+fn an_endless_filter_stops_at_the_line_limit() {
     for filter in
         [".n, (def f: f; f)", "select(.n == 1) | range(infinite)", ".n, (range(10000) | empty), (def f: f; f)"]
     {
@@ -191,7 +191,7 @@ fn the_last_line_that_is_printed_ends_an_endless_filter() {
 }
 
 #[test]
-fn functions_that_differ_in_jaq_give_what_those_of_jq_give() {
+fn functions_that_differ_in_jaq_behave_like_jq() {
     for (filter, expected) in [
         ("[1,2,3,4] | del(.[0,1])", "[3,4]"),
         ("[1,2,3,4] | delpaths([[0], [1], [0]])", "[3,4]"),

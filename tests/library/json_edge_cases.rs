@@ -1,4 +1,4 @@
-//! Rows that are valid JSON and still trip readers, and the timestamps that a bundle takes from them.
+//! Rows that are valid JSON but hard to read, and the timestamps that a bundle takes from them.
 
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use patchwork_traces::error::RowFault;
 use patchwork_traces::format::{Envelope, ManifestFile, Timestamp};
 use patchwork_traces::internal::classify;
 
-/// The manifest's entry of the one log of a home.
+/// Returns the manifest entry of a home's only log.
 fn only_file(home: &Home) -> ManifestFile {
     indexed(&bundle(home)).unwrap().manifest().files[0].clone()
 }
 
-/// The first and last time of a log, as the manifest writes them.
+/// Returns the first and last time of a log, as the manifest has them.
 fn times(home: &Home) -> (Option<String>, Option<String>) {
     let file = only_file(home);
     (file.first_time.map(|time| time.to_string()), file.last_time.map(|time| time.to_string()))
@@ -162,7 +162,7 @@ fn invalid_row_error_names_the_fault() {
 
 #[test]
 fn every_reader_restores_a_row_that_is_much_longer_in_its_bundle() {
-    // Each byte that no UTF-8 has takes three in the entry, and four thirds of one in base64.
+    // Each byte that is invalid in UTF-8 takes three bytes in the entry, and four thirds of a byte in base64.
     let log = [&b"{\"a\":\""[..], &[0xff].repeat(1 << 20), b"\"}\n"].concat();
     let bundled = bundle(&Home::new().with("runs.jsonl", &log));
     let longest = text_of(&bundled).split(|byte| *byte == b'\n').map(<[u8]>::len).max();
@@ -173,7 +173,7 @@ fn every_reader_restores_a_row_that_is_much_longer_in_its_bundle() {
     }
 }
 
-/// The text of a bundle whose manifest does not say where chunks are.
+/// Returns the text of a bundle without the chunk table.
 fn without_chunk_table(text: &[u8]) -> Vec<u8> {
     let manifest_end = text.iter().position(|byte| *byte == b'\n').unwrap();
     let mut manifest: serde_json::Value = serde_json::from_slice(&text[..manifest_end]).unwrap();

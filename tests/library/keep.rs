@@ -1,4 +1,4 @@
-//! Histories: what `keep` adds to them, and how it says that rows may be missing.
+//! `keep` adds new rows to a history, and reports when rows may be missing.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -40,7 +40,7 @@ impl Machine {
     }
 
     fn write(&self, name: &str, content: impl AsRef<[u8]>) {
-        // As rotation does: another file takes the place of the log.
+        // Replace the file, as rotation does.
         let part = self.home.path().join("part");
         fs::write(&part, content).unwrap();
         fs::rename(part, self.log(name)).unwrap();
@@ -77,7 +77,7 @@ impl Machine {
         self.try_keep(&options).unwrap()
     }
 
-    /// Returns the exact lines of the rows that the history has of a log, in order.
+    /// Returns the exact lines of the rows of a log in the history, in order.
     fn kept(&self, name: &str) -> Vec<String> {
         let history = History::open(self.history()).unwrap();
         let mut kept = Vec::new();
@@ -94,7 +94,7 @@ impl Machine {
     }
 }
 
-/// Returns the log of this name in a report.
+/// Returns the log with this name in a report.
 fn of<'r>(report: &'r KeepReport, name: &str) -> &'r KeptLog {
     report.logs.iter().find(|log| log.id.name.as_str() == name).unwrap()
 }
@@ -171,7 +171,7 @@ fn rows_that_rotation_removes_are_in_the_history_if_the_log_was_held() {
         machine.append("decision_traces.jsonl", long_rows(0..1000));
         let options = machine.options().hold(holds);
         machine.try_keep(&options).unwrap();
-        // Rotation removes rows 0 to 549 or so, and then the rest of them with the next 600.
+        // Rotation removes about the first 550 rows, and later the others with the next 600.
         machine.append("decision_traces.jsonl", long_rows(1000..1100));
         machine.rotate("decision_traces.jsonl", RotationKind::Deletes);
         machine.append("decision_traces.jsonl", long_rows(1100..1700));
@@ -180,7 +180,7 @@ fn rows_that_rotation_removes_are_in_the_history_if_the_log_was_held() {
         let report = machine.try_keep(&options).unwrap();
         let follows = &of(&report, "decision_traces.jsonl").follows;
         let gap = follows.gap.as_ref().unwrap();
-        // Without the link, the rows up to 1099 are gone, too.
+        // Without the link, the rows up to 1099 are lost.
         assert_eq!((follows.state, gap.after_row), (Gap, if holds { 1100 } else { 1000 }), "{holds}");
         let last_known = if holds { 1099 } else { 999 };
         assert_eq!(gap.after_time, Timestamp::from_millis(START + last_known * 1000));
@@ -209,17 +209,17 @@ fn a_row_that_another_writer_appends_during_a_rotation_is_found_in_the_held_file
 }
 
 #[test]
-fn files_that_a_killed_run_left_held_are_read_by_the_next_one() {
+fn files_held_by_a_killed_run_are_read_by_the_next_run() {
     let mut machine = Machine::new();
     machine.append("decision_traces.jsonl", rows(0..3));
     let report = machine.keep();
     let links = machine.home.dirs().patchwork.join(".patchwork-traces").join(report.id.to_string());
-    // The killed run linked a file that is gone by now, and wrote no segment.
+    // The killed run linked a file that was removed later, and wrote no segment.
     fs::write(links.join("decision_traces.jsonl.1.1"), rows(1..6)).unwrap();
     machine.write("decision_traces.jsonl", rows(4..8));
     machine.keep();
     assert_eq!(machine.kept("decision"), rows(0..8).lines().collect::<Vec<_>>());
-    // This one wrote its segment, and a slow writer appended to the old file afterwards.
+    // This run wrote its segment before it was killed, and a slow writer appended to the old file afterwards.
     fs::write(links.join("decision_traces.jsonl.1.1"), rows(1..6) + &row(100)).unwrap();
     machine.append("decision_traces.jsonl", rows(8..9));
     machine.keep();
@@ -275,7 +275,7 @@ fn activity(ids: std::ops::Range<i64>) -> String {
 }
 
 #[test]
-fn equal_rows_are_rows() {
+fn duplicate_rows_are_kept() {
     let mut machine = Machine::new();
     machine.append("decision_traces.jsonl", row(1) + &row(1) + &row(2));
     machine.keep();
@@ -288,7 +288,7 @@ fn equal_rows_are_rows() {
 }
 
 #[test]
-fn a_last_line_without_line_feed_waits_unless_it_is_a_whole_object() {
+fn a_last_line_without_a_line_feed_is_deferred_unless_it_is_a_complete_object() {
     let mut machine = Machine::new();
     machine.append("decision_traces.jsonl", row(1) + "{\"taskId\":");
     assert_eq!(machine.keep().rows(), 1);
@@ -301,7 +301,7 @@ fn a_last_line_without_line_feed_waits_unless_it_is_a_whole_object() {
 }
 
 #[test]
-fn lines_are_compared_as_rotation_leaves_them() {
+fn lines_are_compared_as_rotation_rewrites_them() {
     let mut machine = Machine::new();
     let odd = b"\n{\"createdAt\":1777716001000,\"x\":\"\xff\"}\n \r\n{\"torn\n".to_vec();
     machine.append("decision_traces.jsonl", [rows(0..2).into_bytes(), odd].concat());
@@ -316,7 +316,7 @@ fn lines_are_compared_as_rotation_leaves_them() {
 }
 
 #[test]
-fn a_log_that_appears_long_may_have_lost_rows_before() {
+fn a_log_that_is_long_when_first_seen_may_have_lost_rows() {
     let mut machine = Machine::new();
     machine.append("runs.jsonl", rows(0..2));
     machine.keep();
@@ -324,11 +324,11 @@ fn a_log_that_appears_long_may_have_lost_rows_before() {
     machine.append("activity-3100.jsonl", activity(1..9000));
     let report = machine.keep();
     assert_eq!(of(&report, "decision_traces.jsonl").follows.state, Gap);
-    assert_eq!(of(&report, "activity-3100.jsonl").follows.state, First, "its first id shows that none is missing");
+    assert_eq!(of(&report, "activity-3100.jsonl").follows.state, First, "its first id shows that no row is missing");
 }
 
 #[test]
-fn bundles_make_a_history_in_the_order_of_their_export() {
+fn bundles_are_added_to_a_history_in_order_of_export() {
     let machine = Machine::new();
     let night = |rows: String, millis: i64| {
         let home = Home::new().with("decision_traces.jsonl", rows);
@@ -359,7 +359,7 @@ fn bundles_make_a_history_in_the_order_of_their_export() {
     assert!(refused(&fs::read(&history.segments()[1].path).unwrap()).contains("SegmentGiven"));
 }
 
-/// Of the logs of a bundle, the short ones are restored first, but the archive comes before the log.
+/// The short logs of a bundle are restored first, but an archive must still come before its log.
 #[test]
 fn a_long_archive_of_a_bundle_stays_before_its_log() {
     let machine = Machine::new();
@@ -383,7 +383,7 @@ fn a_long_archive_of_a_bundle_stays_before_its_log() {
 }
 
 #[test]
-fn a_run_that_fails_leaves_no_history_behind() {
+fn a_failed_run_leaves_no_history() {
     let mut machine = Machine::new();
     fs::write(machine.home.path().join("history"), "a file").unwrap();
     let options = machine.options();
@@ -410,7 +410,7 @@ fn a_history_that_lost_all_segments_is_not_started_again() {
 }
 
 #[test]
-fn a_second_history_of_the_same_logs_is_pointed_out() {
+fn a_second_history_of_the_same_logs_is_reported() {
     let mut machine = Machine::new();
     machine.append("runs.jsonl", rows(0..2));
     assert!(!machine.keep().is_one_of_several && !machine.keep().is_one_of_several);
@@ -436,7 +436,7 @@ fn a_history_that_was_copied_and_continued_twice_is_refused() {
 }
 
 #[test]
-fn an_edit_that_leaves_length_and_time_of_a_log_is_noticed() {
+fn an_edit_that_keeps_the_length_and_mtime_of_a_log_is_detected() {
     let mut machine = Machine::new();
     let names = ["runs.jsonl.1", "activity-3100.jsonl"];
     let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
@@ -458,10 +458,10 @@ fn an_edit_that_leaves_length_and_time_of_a_log_is_noticed() {
     }
     let edited = machine.keep();
     assert_eq!((of(&edited, "activity-3100.jsonl").follows.state, of(&edited, "runs.jsonl.1").rows), (Altered, 1));
-    // Without the memory, or with another one, everything is read.
-    for memory in ["", "{}", "[1]", &fs::read_to_string(&seen).unwrap()] {
-        fs::write(&seen, memory).unwrap();
-        assert_eq!(machine.keep().rows(), 0, "{memory}");
+    // If `seen.json` is unusable or stale, all logs are read.
+    for content in ["", "{}", "[1]", &fs::read_to_string(&seen).unwrap()] {
+        fs::write(&seen, content).unwrap();
+        assert_eq!(machine.keep().rows(), 0, "{content}");
     }
 }
 
@@ -495,11 +495,11 @@ fn known_rows_that_were_imported_again_do_not_hide_missing_ones() {
     let options = |machine: &Machine| machine.options().hold(false);
     machine.append("decision_traces.jsonl", long_rows(0..20));
     machine.try_keep(&options(&machine)).unwrap();
-    // Rows 20 to 1099 came and went. Then the old rows were imported in front of what was left.
+    // Rows 20 to 1099 were appended and trimmed. Then the old rows were imported before the remaining ones.
     machine.write("decision_traces.jsonl", long_rows(0..20) + &long_rows(1100..1600));
     let report = machine.try_keep(&options(&machine)).unwrap();
     assert_eq!((of(&report, "decision_traces.jsonl").follows.state, report.rows()), (Gap, 500));
-    // As many rows that were appended to the same file are no gap.
+    // If the same number of rows is appended to the same file, there is no gap.
     machine.append("decision_traces.jsonl", long_rows(1600..2100));
     let report = machine.try_keep(&options(&machine)).unwrap();
     assert_eq!((of(&report, "decision_traces.jsonl").follows.state, report.rows()), (Continues, 500));
@@ -514,13 +514,13 @@ fn a_log_without_known_times_continues_after_a_rotation() {
     machine.write("decision_traces.jsonl", untimed(50..110));
     let report = machine.keep();
     assert_eq!((of(&report, "decision_traces.jsonl").follows.state, report.rows()), (Continues, 10));
-    // A few equal lines can be so by chance.
+    // A few lines can be equal by chance.
     machine.write("decision_traces.jsonl", untimed(105..120));
     assert_eq!(of(&machine.keep(), "decision_traces.jsonl").follows.state, Gap);
 }
 
 #[test]
-fn links_are_removed_when_none_are_wanted_any_more() {
+fn links_are_removed_when_holding_is_turned_off() {
     let mut machine = Machine::new();
     machine.append("runs.jsonl", rows(0..2));
     let links = machine.home.dirs().patchwork.join(".patchwork-traces").join(machine.keep().id.to_string());

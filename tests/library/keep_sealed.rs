@@ -1,5 +1,5 @@
-//! Encrypted histories: a run needs no key as long as this machine has notes on the segments, and nothing is read without
-//! the key.
+//! Encrypted histories: a run of `keep` needs no key if this machine has notes on the segments, and no other command
+//! reads rows without the key.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -28,7 +28,7 @@ struct Machine {
 }
 
 impl Machine {
-    /// Returns one with three segments of a row each.
+    /// Returns a machine whose history has three segments of one row each.
     fn with_history() -> Self {
         let mut machine = Self { home: Home::new(), runs: 0 };
         for n in 0..3 {
@@ -146,7 +146,7 @@ fn notes_hold_no_text_of_a_row_and_only_their_owner_can_read_them() {
 }
 
 #[test]
-fn rows_that_an_import_inserts_are_told_apart_by_the_notes() {
+fn imported_rows_are_recognised_by_the_notes() {
     let mut machine = Machine::with_history();
     // Row 1 was removed and is imported again; row 7 was never there.
     fs::remove_file(machine.log()).unwrap();
@@ -218,7 +218,7 @@ fn a_changed_byte_of_a_note_changes_no_row_of_the_history() {
         let mut changed = content.clone();
         changed[at] ^= 1;
         fs::write(machine.home.path().join(note.strip_prefix(original.home.path()).unwrap()), changed).unwrap();
-        // As after a rotation, so that the lines of the history must be known.
+        // Replace the log, as rotation does, so that the run must know the lines of the history.
         fs::remove_file(machine.log()).unwrap();
         fs::write(machine.log(), rows(1..4)).unwrap();
         let options = machine.sealed().hold(false);
@@ -237,7 +237,7 @@ fn a_changed_byte_of_a_note_changes_no_row_of_the_history() {
 }
 
 #[test]
-fn a_history_may_hold_encrypted_and_other_segments() {
+fn a_history_may_mix_encrypted_and_plain_segments() {
     let mut machine = Machine::with_history();
     machine.append(3);
     let report = machine.keep(&machine.plain()).unwrap();
@@ -256,10 +256,10 @@ fn a_history_may_hold_encrypted_and_other_segments() {
 }
 
 #[test]
-fn without_a_place_for_notes_every_run_needs_the_key() {
+fn without_a_directory_for_notes_every_run_needs_the_key() {
     let mut machine = Machine { home: Home::new(), runs: 0 };
     machine.append(0);
-    // A file is in the place of the directory of the notes.
+    // Put a file at the path of the notes' directory.
     let links = machine.home.dirs().patchwork.join(".patchwork-traces/07070707070707070707070707070707");
     fs::create_dir_all(&links).unwrap();
     fs::write(links.join("notes"), "").unwrap();
@@ -321,7 +321,7 @@ fn verification_needs_the_keys_and_finds_damage_with_them() {
 fn a_segment_that_no_key_opens_does_not_hide_the_others() {
     let machine = Machine::with_history();
     let segment = &machine.segments()[1];
-    // The first line after the version says to which key the file is encrypted.
+    // The first line after the version names the key to which the file is encrypted.
     let mut content = fs::read(segment).unwrap();
     content[40] ^= 1;
     fs::write(segment, content).unwrap();
@@ -365,7 +365,7 @@ fn a_segment_that_exists_encrypted_and_in_plain_text_is_recovered_once() {
 }
 
 #[test]
-fn copies_of_a_history_leave_each_other_their_notes() {
+fn copies_of_a_history_keep_each_others_notes() {
     let mut machine = Machine::with_history();
     let copy_dir = machine.home.path().join("copy");
     copy(&machine.history(), &copy_dir);
@@ -394,7 +394,7 @@ fn intact_segments_of_an_encrypted_history_are_recovered_with_the_key() {
 }
 
 #[test]
-fn rows_behind_a_damaged_piece_of_a_segment_are_recovered() {
+fn rows_after_a_damaged_piece_of_a_segment_are_recovered() {
     let mut machine = Machine { home: Home::new(), runs: 0 };
     let mut random = Random::new(1);
     let mut row = |n| {

@@ -1,5 +1,5 @@
-//! Random writers, rotations, imports and runs of `keep`, as Patchwork's writers behave: no row that a run could have seen
-//! is lost, and a history is only called complete if no row is missing.
+//! Simulates Patchwork's writers, rotations, imports and runs of `keep` in random order. No row that a run could see is
+//! lost, and a history is called complete only if no row is missing.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -17,13 +17,13 @@ use patchwork_traces::progress::NoProgress;
 
 use crate::common::random::Random;
 
-/// A log, with the rows that were ever appended to it.
+/// A log and all rows that were ever appended to it.
 struct Log {
     path: PathBuf,
     kind: RotationKind,
-    /// The numbers of the rows, by the order in which they were appended.
+    /// The numbers of the rows, in the order in which they were appended.
     appended: Vec<u64>,
-    /// Rows that a rotation removed although no run could have seen them in a file.
+    /// Rows that a rotation removed before any run could see them in a file.
     lost_in_race: BTreeSet<u64>,
 }
 
@@ -32,9 +32,9 @@ struct Log {
 pub struct Outcome {
     /// Gaps that were reported although no row is missing.
     pub false_gaps: u64,
-    /// Those of logs that appeared when they were already long.
+    /// False gaps of logs that were already long when first seen.
     pub false_gaps_of_new_logs: u64,
-    /// Histories with a missing row, all of them with a reported gap.
+    /// Logs with missing rows. Each of them has a reported gap.
     pub true_gaps: u64,
     pub runs: u64,
     /// The digest of the last segment, which names all others.
@@ -46,7 +46,7 @@ struct Simulation {
     dir: tempfile::TempDir,
     logs: Vec<Log>,
     next: u64,
-    /// Rows that were in a log when a run looked.
+    /// Rows that were in a log during a run.
     seen: BTreeSet<u64>,
     /// The number of the first row after the first run.
     first: Option<u64>,
@@ -97,8 +97,8 @@ impl Simulation {
         let log = self.random.below(3) as usize;
         match self.random.below(10) {
             0..=4 => {
-                let most = if self.random.below(4) == 0 { 900 } else { 300 };
-                let bytes = self.random.below(most) << 10;
+                let max_kib = if self.random.below(4) == 0 { 900 } else { 300 };
+                let bytes = self.random.below(max_kib) << 10;
                 self.append_bytes(log, bytes);
                 false
             }
@@ -186,7 +186,7 @@ impl Simulation {
         fs::rename(&temporary, path).unwrap();
     }
 
-    /// Rotates a log. Unless its writers hold a lock meanwhile, others append to it, and a run may look.
+    /// Rotates a log. If its writers hold no lock, others append to it meanwhile, and a run may read it.
     fn rotate_during(&mut self, log: usize) {
         let path = self.logs[log].path.clone();
         let Ok(read) = fs::read(&path) else { return };
@@ -213,12 +213,12 @@ impl Simulation {
             self.logs[log].appended.push(n);
             late.push(n);
         }
-        // Such rows are in no log. A run has them if it saw them, or if the old file is held.
+        // These rows are in no log now. A run has them only if it saw them or holds the old file.
         let lost = late.into_iter().filter(|n| !self.seen.contains(n)).collect::<Vec<_>>();
         self.logs[log].lost_in_race.extend(lost);
     }
 
-    /// Keeps a copy of a log, or puts an earlier copy into it as a merging import does: by time, rows that both have once.
+    /// Saves a copy of a log, or merges an earlier copy into it as an import does: in time order, without duplicates.
     fn bundle_or_import(&mut self, log: usize) {
         let path = self.logs[log].path.clone();
         let Ok(now) = fs::read(&path) else { return };
@@ -261,7 +261,7 @@ impl Simulation {
         keep(&found, self.dir.path().join("history"), &options, &NoProgress).unwrap();
     }
 
-    /// Runs, and leaves what a run leaves that is killed before or after its segment appears: the old checkpoint and all
+    /// Simulates a run that is killed before or after it publishes its segment: it leaves the old checkpoint and all
     /// links.
     fn run_killed(&mut self, has_segment: bool) {
         let history = self.dir.path().join("history");
@@ -278,7 +278,7 @@ impl Simulation {
         for (link, saved) in links.iter().zip(&saved) {
             fs::create_dir_all(link.parent().unwrap()).unwrap();
             fs::rename(saved, link).unwrap();
-            // Nothing is renamed if both are the same file.
+            // `rename` does nothing if both are the same file.
             let _ = fs::remove_file(saved);
         }
         match checkpoint {
@@ -374,19 +374,19 @@ pub fn soak(seeds: std::ops::Range<u64>) -> Outcome {
     all
 }
 
-/// Runs 100 simulations, or as many as `SOAK_RUNS` says.
+/// Runs 100 simulations, or the number in `SOAK_RUNS`.
 #[test]
-fn no_row_that_a_run_could_see_is_lost_and_no_gap_is_silent() {
+fn no_visible_row_is_lost_and_no_gap_is_silent() {
     let runs = std::env::var("SOAK_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(100);
     let outcome = soak(0..runs);
     eprintln!("{runs} simulations: {outcome:?}");
     assert!(outcome.true_gaps > 0, "{outcome:?}");
 }
 
-/// Runs 20 simulations twice, or as many as `SOAK_RUNS` says.
+/// Runs 20 simulations, or the number in `SOAK_RUNS`, with and without encryption.
 #[cfg(feature = "seal")]
 #[test]
-fn an_encrypted_history_is_the_same_as_one_that_is_not() {
+fn encryption_does_not_change_the_history() {
     use crate::common::age_keys::{IDENTITY, RECIPIENT, keys, sealer};
     let runs = std::env::var("SOAK_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(20);
     for seed in 0..runs {

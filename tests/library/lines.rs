@@ -1,4 +1,4 @@
-//! A log is cut into blocks of lines by its bytes alone.
+//! The bytes of a log alone determine the blocks of lines that it is cut into.
 
 use std::io::Read;
 

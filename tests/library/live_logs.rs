@@ -1,4 +1,4 @@
-//! Logs are read as they were when they were opened, even if their writers append, rotate or truncate.
+//! Logs are read as they were when opened, even if their writers append to, rotate or truncate them.
 
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
@@ -135,7 +135,7 @@ fn stale_lock_does_not_block_an_export() {
     let home = Home::new().with("runs.jsonl", "{\"seq\":1}\n").with("runs.jsonl.lock", "");
     let lock = OpenOptions::new().write(true).open(home.dirs().patchwork.join("runs.jsonl.lock")).unwrap();
     for age in [Duration::from_secs(31), Duration::ZERO] {
-        // The export does not wait forever for a live lock either.
+        // An export does not wait forever for a live lock, either.
         lock.set_modified(std::time::SystemTime::now() - age).unwrap();
         let logs = restore_all(indexed(&bundle(&home)).unwrap()).unwrap();
         assert_eq!(seqs(&logs["runs.jsonl"]), [1]);

@@ -1,5 +1,5 @@
-//! The rules for manifests: each rule of FORMAT.md, "Manifest", at its limit and one step beyond, and the messages for
-//! violations.
+//! Each rule of FORMAT.md, "Manifest", is tested at its limit and one step beyond. Violations have the expected
+//! messages.
 
 use std::num::NonZeroUsize;
 
@@ -11,7 +11,7 @@ use patchwork_traces::progress::NoProgress;
 use patchwork_traces::verify::{FindingKind, VerifyOptions, verify};
 use serde_json::{Value, json};
 
-/// A log of three rows in two chunks, with two unparsed lines between them (2 and 3), and an empty log.
+/// Returns the manifest of an empty log, and of a log with three rows in two chunks and two unparsed lines (2 and 3).
 fn valid() -> Value {
     let sha256 = "0".repeat(64);
     json!({
@@ -75,10 +75,10 @@ fn chunk_sizes_are_limited() {
             }
         }
     }
-    // Two rows take two times the bytes of the shortest.
+    // Two rows take at least twice the bytes of the shortest row.
     assert_valid(&[("/files/0/chunks/0/bytes", json!(50))]);
     assert_invalid(&[("/files/0/chunks/0/bytes", json!(49))], "chunk 1 of \"runs.jsonl\" declares an impossible size");
-    // No chunk is without rows, and the rows are those of the log.
+    // Every chunk has rows, and the chunks have as many rows as the log.
     let all_in_first = [("/files/0/chunks/0/rows", json!(3)), ("/files/0/chunks/0/bytes", json!(75))];
     assert_invalid(&[&all_in_first[..], &[("/files/0/chunks/1/rows", json!(0))]].concat(), size);
     assert_invalid(&[("/files/0/chunks/1/rows", json!(2))], "\"runs.jsonl\" has 3 rows, but its chunks have 4");
@@ -87,7 +87,7 @@ fn chunk_sizes_are_limited() {
 
 #[test]
 fn unparsed_lines_are_in_order_and_within_the_log() {
-    // Five lines: three rows and two that are none.
+    // The log has five lines: three rows and two unparsed lines.
     let pointer = "/files/0/unparsed";
     for line in 1..=4 {
         assert_valid(&[("/files/0/unparsed/0/line", json!(line))]);
@@ -129,7 +129,7 @@ fn timeline_bins_are_in_order_and_count_at_most_the_rows_of_the_log() {
     let many = |bins: u64| json!((0..bins).map(|bin| [bin, 0]).collect::<Vec<_>>());
     assert_valid(&[(bins, many(64))]);
     assert_invalid(&[(bins, many(65))], wrong);
-    // A bin begins within 64 bits.
+    // The start of a bin fits into 64 bits.
     assert_valid(&[(bins, json!([[i64::MIN / 1000, 0], [i64::MAX / 1000, 0]]))]);
     assert_invalid(&[(bins, json!([[0, 1], [i64::MAX / 1000 + 1, 0]]))], wrong);
     assert_invalid(&[(bins, json!([[i64::MIN / 1000 - 1, 0], [0, 1]]))], wrong);
@@ -209,11 +209,11 @@ fn keys_added_in_1_1_are_required_since_1_1() {
         let faults = decoded(&manifest).unwrap().faults();
         assert_eq!(faults, [ManifestFault::Missing { path: format!("files[1].{key}") }]);
         manifest.as_object_mut().unwrap().remove("minor");
-        // The other keys of 1.1 are faults then, but nothing is missing.
+        // With minor version 0, the other keys of 1.1 are faults, but no key is missing.
         let is_later = |fault: &ManifestFault| {
             matches!(fault, ManifestFault::Contradiction(Contradiction::LaterKey { since: 1, minor: 0, .. }))
         };
-        assert!(decoded(&manifest).unwrap().faults().iter().all(is_later), "{key} is not of 1.0");
+        assert!(decoded(&manifest).unwrap().faults().iter().all(is_later), "{key} is not a key of 1.0");
     }
     let mut manifest = valid();
     manifest.as_object_mut().unwrap().remove("generator");
@@ -319,7 +319,7 @@ fn listed(manifest: &Value) -> Vec<String> {
 
 #[test]
 fn manifest_lists_at_most_100_000_logs_and_sources() {
-    /// A manifest that lists one log so many times, and its source.
+    /// Decodes a manifest that lists one log `files` times and its source `sources` times.
     fn of_lists(files: usize, sources: usize, total: Value) -> Result<Manifest, ErrorKind> {
         let mut manifest = valid();
         let file = manifest["files"][1].to_string();
@@ -333,7 +333,7 @@ fn manifest_lists_at_most_100_000_logs_and_sources() {
     for (files, sources) in [(MAX_LISTED, 1), (1, MAX_LISTED)] {
         let manifest = of_lists(files, sources, json!(0)).unwrap();
         assert_eq!((manifest.files.len(), manifest.sources.len()), (files, sources));
-        // Its other faults are different ones.
+        // At the limit, other faults are reported as usual.
         assert!(matches!(of_lists(files, sources, json!("x")), Err(ErrorKind::Manifest(_))));
         assert!(manifest.encode().is_ok());
     }
@@ -391,12 +391,12 @@ fn verify_lists_every_fault_of_a_malformed_manifest() {
         *manifest.pointer_mut(pointer).unwrap() = json!([]);
     }
     assert_eq!(listed(&manifest).len(), wrong.len(), "{:#?}", listed(&manifest));
-    // However long the line is.
+    // The length of the line makes no difference.
     let length = manifest.to_string().len();
     manifest["x-padding"] = json!("x".repeat(4096 - length - r#","x-padding":"""#.len()));
     assert_eq!(manifest.to_string().len(), 4096);
     assert_eq!(listed(&manifest).len(), wrong.len());
-    // Each of them is searched for after one of every other kind.
+    // Each kind of fault is also found after a fault of every other kind.
     for first in
         ["/exportedAt", "/sources", "/files/0", "/files/0/unparsed", "/files/0/unparsed/0/line", "/files/0/chunks"]
     {

@@ -1,4 +1,4 @@
-//! Merging bundles: which rows the result has, in which order, and what it says of its inputs.
+//! Merging bundles: the rows of the result, their order, and the inputs that it names.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -43,7 +43,7 @@ fn logs_of(bundle: &[u8]) -> Logs {
     restore_all(indexed(bundle).unwrap()).unwrap()
 }
 
-/// Bundles logs, exported on the day with this number.
+/// Bundles logs as if exported on the given day.
 fn bundle_of(logs: &Logs, day: i64) -> Vec<u8> {
     let home = logs.iter().fold(Home::new(), |home, (name, log)| match name.starts_with("activity") {
         true => home.with_activity(name, log),
@@ -118,7 +118,7 @@ impl Machine {
 }
 
 #[test]
-fn thirty_nightly_bundles_of_a_rotating_machine_give_every_row_once_and_in_order() {
+fn thirty_nightly_bundles_of_rotating_logs_give_every_row_once_in_order() {
     let mut machine = Machine::default();
     let mut nights = Vec::new();
     for night in 0..30 {
@@ -149,7 +149,7 @@ fn thirty_nightly_bundles_of_a_rotating_machine_give_every_row_once_and_in_order
     assert!(merged(&named) == all, "the order of the inputs does not matter");
 }
 
-/// Logs as they are at several times: each is a part of one long log, and some lines are changed.
+/// Generates logs at several times: each is a part of one long log, with some lines changed.
 fn overlapping_logs() -> impl Strategy<Value = Vec<Logs>> {
     let names = ["runs.jsonl.1", "runs.jsonl", "decision_traces.jsonl", "activity-1.jsonl", "outcome-log.jsonl"];
     let piece = (proptest::sample::select(names.to_vec()), 0..30_usize, 0..30_usize);
@@ -225,7 +225,7 @@ fn the_new_bundle_names_its_inputs_and_verifies() {
 }
 
 #[test]
-fn a_bundle_that_is_named_twice_is_read_once() {
+fn a_bundle_given_twice_is_read_once() {
     let a = bundle_of(&log("runs.jsonl", "{\"r\":1}\n{\"r\":1}\n"), 0);
     let (merged, report) = try_merge(&[&a, &a]).unwrap();
     assert_eq!(logs_of(&merged), logs_of(&a));
@@ -249,7 +249,7 @@ fn the_last_row_of_a_run_is_the_one_that_ended_last() {
 }
 
 #[test]
-fn a_source_can_be_chosen_and_must_exist() {
+fn a_source_can_be_selected_and_must_exist() {
     let a = bundle_of(&log("runs.jsonl", "{\"r\":1}\n"), 0);
     let b = bundle_of(&log("decision_traces.jsonl", "{\"d\":1}\n"), 0);
     let merge_source = |source: &str| {
@@ -304,7 +304,7 @@ fn segments_of_a_history_follow_each_other_even_if_they_have_equal_rows() {
     let logs = logs_of(&all);
     assert_eq!(logs["runs.jsonl.1"], b"1\n2\n2\n2\n1\n");
     assert_eq!(logs["runs.jsonl"], b"3\n");
-    // Another bundle is merged with all of them.
+    // Merge another bundle with all segments.
     let other = bundle_of(&log("runs.jsonl", "2\n2\n2\n3\n"), -1);
     assert_eq!(logs_of(&merged(&[&third, &other, &first, &second])), logs);
 
@@ -342,7 +342,7 @@ fn a_history_becomes_one_bundle_of_all_its_rows() {
     let digests: Vec<_> = History::open(&history).unwrap().segments().iter().map(|segment| segment.digest).collect();
     assert_eq!(report.manifest.derived_from.unwrap().bundles, digests);
 
-    // A bundle that has some of its rows, and one of its segments, add nothing.
+    // A bundle with some of the history's rows, and one of its segments, add nothing.
     let part = log("runs.jsonl", logs_of_tricky_history()["runs.jsonl.1"].clone());
     let bundle = dir.path().join("part.jsonl.gz");
     fs::write(&bundle, bundle_of(&part, 5)).unwrap();

@@ -1,4 +1,4 @@
-//! Properties of any logs through all commands: export, import, merge, and the original importer.
+//! Properties that hold for any logs: of export, import, merge, and the original importer.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ use patchwork_traces::progress::NoProgress;
 use proptest::prelude::*;
 use serde_json::Value;
 
-/// A clock for which no time passes.
+/// A clock that never advances.
 struct FrozenClock;
 
 impl Clock for FrozenClock {
@@ -46,7 +46,7 @@ fn import_into(home: &Home, bundle: &[u8]) {
     import(sequential(bundle).unwrap(), &home.dirs(), &ImportOptions::default(), &FrozenClock, &NoProgress).unwrap();
 }
 
-/// Any logs of a machine.
+/// Generates the logs of a machine.
 fn logs() -> impl Strategy<Value = Logs> {
     let names = ["runs.jsonl.1", "runs.jsonl", "decision_traces.jsonl", "activity-1.jsonl", "outcome-log.jsonl"];
     proptest::collection::btree_map(
@@ -80,7 +80,7 @@ fn merged(into: &Logs, from: &Logs) -> Logs {
     logs_in(&home)
 }
 
-/// The lines that the original importer finds, as Node's readline ends them.
+/// Returns the lines that the original importer finds. Node's readline decides where they end.
 fn lines_for_node(text: &str) -> Vec<&str> {
     let mut lines: Vec<_> = text.split(['\n', '\r', '\u{2028}', '\u{2029}']).collect();
     assert_eq!(lines.pop(), Some(""), "the text ends with a line");
@@ -134,14 +134,14 @@ proptest! {
         let one = merged(&c, &merged(&b, &a));
         let other = merged(&merged(&c, &b), &a);
         prop_assert_eq!(counts(&one), counts(&other));
-        // Each line as often as on the machine that has it most often.
+        // Each line occurs as often as on the machine that has it most often.
         let mut expected = counts(&a);
         for (line, count) in counts(&b).into_iter().chain(counts(&c)) {
             let most = expected.entry(line).or_default();
             *most = count.max(*most);
         }
         prop_assert_eq!(counts(&one), expected);
-        // A log that is empty where it comes from may appear, as empty as it is there.
+        // A log that is empty on the other machine may be created empty.
         let with_lines = |mut logs: Logs| {
             logs.retain(|_, log| !log.is_empty());
             logs

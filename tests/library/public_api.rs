@@ -126,7 +126,8 @@ impl Library {
         if renamed.is_empty() { items } else { [vec![reexport], items].concat() }
     }
 
-    /// Returns the macro call that generates the item `name`. The macro's definition precedes it if it is the first call.
+    /// Returns the macro call that generates the item `name`. The macro's definition precedes it if it is the first
+    /// call.
     fn generating_macros(&self, path: &ModulePath, name: &str) -> Vec<Item> {
         let macros = self.0[path].iter().filter(|item| matches!(item, Item::Macro(_)));
         let (definitions, calls): (Vec<_>, Vec<_>) =

@@ -1,4 +1,4 @@
-//! A file appears whole or not at all, and never over one that appeared meanwhile.
+//! A file appears complete or not at all, and never replaces a file that appeared meanwhile.
 
 use std::fs;
 use std::io::Write;

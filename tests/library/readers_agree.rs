@@ -1,4 +1,4 @@
-//! The indexed and the sequential reader agree on every bundle, whole or damaged.
+//! The indexed and the sequential reader agree on every bundle, intact or damaged.
 
 use crate::common::bundle_builder::{BundleBuilder, gzip};
 use crate::common::{Home, bundle, indexed, sequential};
@@ -8,7 +8,7 @@ use patchwork_traces::{Error, ErrorKind, Result};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
-/// All rows that a reader gives, and the error that ends them, if one does.
+/// Returns all rows that a reader yields, and the error after them, if any.
 fn rows(opened: Result<Bundle<'_>>) -> (Vec<(usize, u64, Vec<u8>)>, Option<Error>) {
     let mut all = Vec::new();
     let read = || -> Result<()> {
@@ -22,7 +22,7 @@ fn rows(opened: Result<Bundle<'_>>) -> (Vec<(usize, u64, Vec<u8>)>, Option<Error
     (all, ended)
 }
 
-/// A bundle of several files, one of them with several chunks.
+/// A bundle of several files, one of which has several chunks.
 static SAMPLE: LazyLock<Vec<u8>> = LazyLock::new(sample);
 
 fn sample() -> Vec<u8> {
@@ -119,8 +119,7 @@ fn both_readers_agree_on_an_intact_bundle_with_any_selection() {
     assert_eq!(one, rows(sequential(&text)).0);
 }
 
-/// The text of a bundle of ten rows in chunks of so many, and the same without its third last row and with another second
-/// last one.
+/// Returns the text of a bundle of ten rows, and the same text without row 8 and with a changed row 9.
 fn ten_rows_and_nine(rows_per_chunk: usize) -> (String, String) {
     let log: String = (1..=10).map(|n| format!("{{\"n\":{n}}}\n")).collect();
     let text = BundleBuilder::new(&Home::new().with("runs.jsonl", log), rows_per_chunk).text();
@@ -146,7 +145,7 @@ fn short_chunk_of_a_complete_bundle_yields_no_row() {
         let last = (verified as u64 + rows_per_chunk as u64).min(10);
         assert_eq!((rows, ended.position().rows), (verified, Some((verified as u64 + 1, last))));
     }
-    // Where nothing is there of a chunk, the content ends.
+    // If a chunk is absent at the end, the content ends too early.
     let (ten, _) = ten_rows_and_nine(5);
     let six: String = ten.split_inclusive('\n').take(6).collect();
     let (rows, ended) = both(&gzip(six.as_bytes()));

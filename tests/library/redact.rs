@@ -1,4 +1,4 @@
-//! Redaction: nothing that is found remains, and nothing else changes.
+//! Redaction removes everything that is found, and changes nothing else.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -73,7 +73,7 @@ fn paths(texts: &[&str]) -> Vec<KeyPath> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-/// Returns a text and all that its escapes stand for, twice, as a line can be a string inside a string.
+/// Returns a text with its escapes resolved once and twice, because a line can be a string inside a string.
 fn unescaped(text: &[u8]) -> String {
     let mut all = String::from_utf8_lossy(text).into_owned();
     for _ in 0..2 {
@@ -155,7 +155,7 @@ fn nothing_that_was_planted_remains_in_names_and_labels() {
 }
 
 #[test]
-fn equal_values_get_equal_names_and_all_else_stays() {
+fn equal_values_get_equal_names_and_nothing_else_changes() {
     let log = concat!(
         "{\"createdAt\":1,\"n\":1.0,\"m\":\"jane@corp.io and bob@corp.io\",\"big\":12345678901234567890}\n",
         " {\"createdAt\":2, \"m\":\"Jane@corp.io\\u002c \\/x\",\"m\":\"é\\u00e9\"}\t\n",
@@ -191,7 +191,7 @@ fn existing_names_are_not_assigned_to_other_values() {
     let emails = redacted(&once, &redact_options().detect(DetectOptions::default().only(["email-address"])));
     let first = "{\"m\":\"email-1 user-7\",\"password\":\"p\"}\n{\"m\":\"10.1.2.3 Email\\u002d2 email-3\"}\n";
     assert_eq!(String::from_utf8_lossy(&logs_of(&emails)["runs.jsonl"]), first);
-    // A second redaction, by other rules, of a bundle with new rows.
+    // Redact a bundle with new rows again, with other rules.
     let again = format!("{first}{{\"m\":\"ann@corp.io\"}}\n");
     let expected = "{\"m\":\"email-1 user-7\",\"password\":\"secret-1\"}\n{\"m\":\"ip-1 Email\\u002d2 email-3\"}\n{\"m\":\"email-4\"}\n";
     assert_eq!(redacted_log(&again, &redact_options()), expected);
@@ -202,7 +202,7 @@ fn different_keys_stay_different() {
     let log = "{\"email-1\":1,\"jane@corp.io\":2,\"bob@corp.io\":{\"jane@corp.io\":3},\"email-2 (2)\":4}\n";
     let expected = "{\"email-1\":1,\"email-3\":2,\"email-4\":{\"email-3\":3},\"email-2 (2)\":4}\n";
     assert_eq!(redacted_log(log, &redact_options()), expected);
-    // Names are the same in any case, but keys are not.
+    // Addresses that differ only in letter case get the same name, so keys made of them get a number.
     let log = "{\"jane@corp.io\":1,\"Jane@corp.io\":2,\"email-1 (2)\":{\"jane@Corp.io\":3}}\n";
     let expected = "{\"email-2\":1,\"email-2 (2)\":2,\"email-1 (2)\":{\"email-2 (3)\":3}}\n";
     assert_eq!(redacted_log(log, &redact_options()), expected);
@@ -252,7 +252,7 @@ fn members_can_be_removed() {
 }
 
 #[test]
-fn the_manifest_says_what_was_done() {
+fn the_manifest_records_the_redaction() {
     let original = bundle(
         &Home::new().with("runs.jsonl", "{\"createdAt\":1777716000000,\"m\":\"jane@corp.io\",\"x\":{\"y\":1}}\n{}\n"),
     );
@@ -274,7 +274,7 @@ fn the_manifest_says_what_was_done() {
 }
 
 #[test]
-fn a_bundle_that_is_not_the_redaction_of_its_original_is_found_out() {
+fn a_bundle_that_is_not_the_redaction_of_its_original_is_detected() {
     let log = "{\"createdAt\":1,\"m\":\"jane@corp.io\"}\n{\"createdAt\":2}\n";
     let original = bundle(&Home::new().with("runs.jsonl", log));
     let other = bundle(&Home::new().with("runs.jsonl", "{}\n"));
@@ -305,7 +305,7 @@ fn a_bundle_that_is_not_the_redaction_of_its_original_is_found_out() {
     }
 }
 
-/// Returns a sound bundle of another log with the provenance of `bundle`.
+/// Returns an intact bundle of another log with the provenance of `bundle`.
 fn forged(bundle: &[u8], log: &str) -> Vec<u8> {
     let manifest: serde_json::Value =
         serde_json::from_slice(text_of(bundle).split(|byte| *byte == b'\n').next().unwrap()).unwrap();
@@ -316,7 +316,7 @@ fn forged(bundle: &[u8], log: &str) -> Vec<u8> {
     builder.write()
 }
 
-/// Returns a bundle with another text in its manifest line.
+/// Returns a bundle with a text in its manifest line replaced.
 fn with_manifest_text(bundle: &[u8], from: &str, to: &str) -> Vec<u8> {
     let mut builder = crate::common::bundle_builder::BundleBuilder::of(bundle, 1000);
     let line = String::from_utf8(indexed(bundle).unwrap().manifest_line().unwrap()).unwrap();
@@ -326,7 +326,7 @@ fn with_manifest_text(bundle: &[u8], from: &str, to: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_redacted_bundle_with_anything_else_in_it_is_found_out() {
+fn a_redacted_bundle_with_added_content_is_detected() {
     let original = bundle(&Home::new().with("runs.jsonl", "{\"createdAt\":1,\"m\":\"jane@corp.io\"}\ntorn\n"));
     let redacted = redacted(&original, &redact_options());
     let unchanged = with_manifest_text(&redacted, "{", "{");
@@ -456,7 +456,7 @@ fn too_short_keys_are_refused() {
     assert!(RedactionKey::new(&vec![0; 65_537]).is_err());
 }
 
-/// Lines with planted texts between adversarial ones.
+/// Generates lines with planted texts between adversarial lines.
 fn planted_lines() -> impl Strategy<Value = Vec<u8>> {
     let places = crate::common::planted::places();
     let texts = planted(5);
@@ -468,7 +468,7 @@ fn planted_lines() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Texts in which finds touch each other and the names of an earlier redaction.
+/// Generates texts in which finds touch each other and the names of an earlier redaction.
 fn glued_text() -> impl Strategy<Value = String> {
     const PARTS: &str = "\
         user@ @corp.io jane :// https:// : @ / /home/ C:\\Users\\ marlowe password= PWD= Server=db ; & ? = curl~-u Bearer~ Basic~ \
@@ -479,7 +479,7 @@ fn glued_text() -> impl Strategy<Value = String> {
     prop::collection::vec(prop::sample::select(parts), 1..12).prop_map(|parts| parts.concat())
 }
 
-/// Lines with such texts as values of various keys, as keys, and in torn rows.
+/// Generates lines with glued texts as values of various keys, as keys, and in torn rows.
 fn glued_log() -> impl Strategy<Value = Vec<u8>> {
     let key = prop::sample::select(vec!["m", "password", "tokens", "username", "hostname", "cookie"]);
     let line = (key, glued_text(), glued_text(), 0..4).prop_map(|(key, text, other, shape)| match shape {
@@ -492,7 +492,7 @@ fn glued_log() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|lines| (lines.join("\n") + "\n{\"cwd\":\"/home/marlowe\"}\n").into_bytes())
 }
 
-/// Values of which some are found, some are not, and some are parts of others.
+/// Generates values: some are found, some are not, and some are parts of others.
 fn condition_value() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec!["hunter2", "unter", "jane@corp.io", "jane@corpx", "corpx", "10.1.2.3", "plain"])
 }
@@ -522,7 +522,7 @@ proptest! {
         prop_assert!(redacted(&original, &options.clone().threads(NonZeroUsize::MIN)) == once);
         prop_assert!(is_sound(&once) && is_clean(&once));
         prop_assert_eq!(check(&once, &original, key).unwrap(), None);
-        // What is redacted again does not change.
+        // Redacting the result again changes nothing.
         let twice = redacted(&once, &options);
         prop_assert!(logs_of(&twice) == logs_of(&once));
         let (before, after) = (logs_of(&original), logs_of(&once));

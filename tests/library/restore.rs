@@ -1,4 +1,4 @@
-//! For any byte string taken as a log, `restore(bundle(log)) == log`, by both readers.
+//! For any byte string as a log, `restore(bundle(log)) == log` with both readers.
 
 use crate::common::adversarial_lines::{adversarial_log, nested};
 use crate::common::random_rows::random_rows;
@@ -19,7 +19,7 @@ fn assert_round_trip(log: &[u8]) {
     }
 }
 
-/// The log as a program of one's own restores it: row by row.
+/// Restores a log row by row, as a user's program can.
 fn by_rows(bundle: &Bundle<'_>) -> Vec<u8> {
     let file = bundle.manifest().files[0].clone();
     let mut restorer = LogRestorer::new(&file);

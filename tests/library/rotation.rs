@@ -1,5 +1,5 @@
-//! The model of rotation, held against a slow transcription of its rules: the bytes that a writer leaves, those that it
-//! leaves of a log of which only the end was read, and the forecast from sizes alone.
+//! Compares the model of rotation with a slow reference implementation of its rules: the bytes that a writer leaves,
+//! also if only the end of a log was read, and the forecast from sizes alone.
 
 use patchwork_traces::import::LineCount;
 use patchwork_traces::internal::lines_of;
@@ -19,7 +19,7 @@ struct ReferenceLine {
     was_archived: bool,
 }
 
-/// White space as ECMAScript defines it.
+/// Returns true if a line has only white space, as ECMAScript defines it.
 fn is_blank(text: &str) -> bool {
     let space = |c: char| matches!(c as u32, 9..=13 | 0x20 | 0xa0 | 0x1680 | 0x2000..=0x200a | 0x2028 | 0x2029 | 0x202f | 0x205f | 0x3000 | 0xfeff);
     text.chars().all(space)
@@ -38,7 +38,7 @@ fn reference_lines(log: &[u8], was_archived: bool) -> Vec<ReferenceLine> {
     lines.map(reference).collect()
 }
 
-/// The length of the joined lines, and one more.
+/// Returns the length of the joined lines, plus 1.
 fn joined(lines: &[ReferenceLine]) -> usize {
     lines.iter().map(|line| line.text.encode_utf16().count() + 1).sum::<usize>().max(1)
 }
@@ -125,7 +125,7 @@ fn check(log: &[u8], archive: &[u8]) {
     }
 }
 
-/// Feeds the end of a log only.
+/// Checks that reading only the end of a log gives the same result.
 fn check_tails(kind: RotationKind, log: &[u8], expected: &Expected) {
     for from in [0, log.len() / 3, log.len() * 7 / 8] {
         let from = if from == 0 {
@@ -144,7 +144,7 @@ fn check_tails(kind: RotationKind, log: &[u8], expected: &Expected) {
     }
 }
 
-/// Numbers that look random.
+/// A pseudorandom number generator.
 struct Random(u64);
 
 impl Random {
@@ -156,7 +156,7 @@ impl Random {
     }
 }
 
-/// Pieces of text, of which many are not ASCII, not UTF-8, or white space for JavaScript or for Rust only.
+/// Pieces of text. Many are not ASCII, not UTF-8, or white space only in JavaScript or only in Rust.
 const PIECES: [&[u8]; 14] = [
     b"a",
     b"row ",
@@ -174,7 +174,7 @@ const PIECES: [&[u8]; 14] = [
     b"\r",
 ];
 
-/// A log of about so many bytes, of lines of about so many.
+/// Generates a log of about `bytes` bytes with lines of about `line` bytes.
 fn log(random: &mut Random, bytes: usize, line: usize, plain: bool) -> Vec<u8> {
     let mut log = Vec::new();
     while log.len() < bytes {
@@ -245,7 +245,7 @@ fn logs_at_the_limits_are_kept() {
         [lines(1, LIMIT), lines(10_000, 2)].concat(),
         vec![b' '; LIMIT + 1],
         vec![b'\n'; LIMIT + 1],
-        // Fewer units than bytes: nothing is trimmed.
+        // The log has fewer code units than bytes, so nothing is trimmed.
         "{\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}}\n".repeat(LIMIT / 14).into_bytes(),
     ] {
         check(&log, b"");
@@ -257,7 +257,7 @@ fn logs_at_the_limits_are_kept() {
 
 #[test]
 fn long_log_takes_bounded_memory() {
-    // 40 MiB, of which lines of 1 MiB are the most that is held.
+    // The log has 40 MiB. At most lines of 1 MiB are kept in memory.
     let line = vec![b'x'; 1 << 19];
     let mut newest = NewestLines::of_log(RotationKind::Deletes);
     (0..80).for_each(|_| newest.push(&line));
@@ -269,7 +269,7 @@ fn long_log_takes_bounded_memory() {
     assert_eq!(archived.into_bytes().len(), 10 * ((1 << 19) + 1));
 }
 
-/// Finds the length at which a writer takes lines from a log of lines of the same length, and holds the estimate against it.
+/// Finds the length at which a writer trims a log of equally long lines, and compares the estimate with it.
 fn expect_next_rotation(kind: RotationKind, line: &str, before: usize, archived: usize) {
     let sizes_of = |lines: usize| {
         let mut sizes = LineSizes::default();

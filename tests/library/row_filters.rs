@@ -17,7 +17,7 @@ fn matches(condition: &str, row: &str) -> bool {
 }
 
 #[test]
-fn conditions_hold_for_these_rows_and_not_for_those() {
+fn conditions_match_the_expected_rows() {
     let row = r#"{"n":12345678901234567890,"s":"deny","five":5,"text5":"5","t":true,"nul":null,"e":"caf\u00e9 \"x\"",
         "steps":[{"status":"ok","ms":1.50e1},{"status":"error"}],"a.b":{"c":"1"},"s":"deny","list":[]}"#;
     for condition in [
@@ -131,7 +131,7 @@ fn white_space_at_the_end_of_a_value_needs_quotation_marks() {
 }
 
 #[test]
-fn errors_of_conditions_point_at_the_place() {
+fn condition_errors_give_the_position() {
     let error = |text: &str| text.parse::<Condition>().unwrap_err();
     assert_eq!(error("a b"), ConditionError::Operator { byte: 2 });
     assert_eq!(error("!a=1"), ConditionError::Absence { byte: 2 });
@@ -176,7 +176,7 @@ fn texts_are_found_literally_and_decoded() {
     assert!(RowFilter::default().text("svn").inverted(true).matches(row));
 }
 
-/// A text in which any character may be an escape.
+/// Returns a text as JSON with some characters escaped.
 fn spelled(text: &str, is_escaped: &[bool]) -> String {
     let mut units = [0; 2];
     let spelled = text.chars().zip(is_escaped.iter().cycle()).map(|(c, is_escaped)| match c {
@@ -190,7 +190,7 @@ fn spelled(text: &str, is_escaped: &[bool]) -> String {
     format!("\"{}\"", spelled.collect::<String>())
 }
 
-/// The JSON text of a value.
+/// Generates the JSON text of a value.
 fn value() -> impl Strategy<Value = String> {
     let word = proptest::sample::select(vec!["deny", "allow", "a/b", "", "é", "\"", "\n", "\u{1b}[0m", "5", "true"]);
     let leaf = prop_oneof![
@@ -226,7 +226,7 @@ fn condition() -> impl Strategy<Value = String> {
     ]
 }
 
-/// The selection of rows, without the order in which it is applied.
+/// A selection of rows, independent of the order in which its parts are applied.
 #[derive(Debug, Clone)]
 struct Question {
     conditions: Vec<String>,
@@ -260,14 +260,14 @@ impl Question {
         options.threads(NonZeroUsize::new(2).unwrap())
     }
 
-    /// Returns the rows that are the answer, row by row.
+    /// Returns the selected rows, determined row by row.
     fn answer(&self, rows: &[String]) -> Vec<String> {
         let mut last = HashMap::new();
         let key = |row: &str| {
             let row: Value = serde_json::from_str(row).unwrap();
             row.get("taskId").filter(|key| !key.is_null()).cloned()
         };
-        // Numbers are keys by their value, arrays and objects by their text.
+        // Numbers are compared as keys by value, arrays and objects by text.
         let text_of_key = |row: &str| {
             let row: HashMap<String, Box<serde_json::value::RawValue>> = serde_json::from_str(row).unwrap();
             let raw = row["taskId"].get().to_owned();
@@ -312,7 +312,7 @@ proptest! {
         let bundle = bundle(&Home::new().with("runs.jsonl", log));
         let (options, answer) = (question.options(), question.answer(&rows));
         prop_assert_eq!(&printed(indexed(&bundle).unwrap(), &options), &answer);
-        // Without an index, and without chunks.
+        // Read without an index, and without chunks.
         let text = text_of(&bundle);
         prop_assert_eq!(&printed(indexed(&text).unwrap(), &options), &answer);
         if question.tail.is_none() && !question.is_latest {
@@ -360,7 +360,7 @@ fn the_latest_rows_have_keys_that_are_equal_as_numbers() {
 }
 
 #[test]
-fn a_row_without_a_time_stays_after_the_row_before_it_in_the_log() {
+fn a_row_without_a_timestamp_follows_the_row_before_it() {
     let runs = [r#"{"createdAt":1777716000000,"a":1}"#, r#"{"createdAt":1777716009000,"b":1}"#, r#"{"a":2}"#];
     let decisions = [r#"{"createdAt":1777716005000,"a":3}"#, r#"{"createdAt":1777716010000,"a":4}"#];
     let home =

@@ -1,4 +1,4 @@
-//! Files of rules in the form of gitleaks: what is understood, what is found, and what is refused.
+//! Rule files in the format of gitleaks: supported rules, their finds, and refused rules.
 
 use crate::common::{Home, bundle, indexed, restore_all};
 use patchwork_traces::detect::{DetectOptions, Detector, RuleFile};
@@ -10,7 +10,7 @@ use patchwork_traces::scan::{ScanOptions, ScanReport, scan};
 use patchwork_traces::{ErrorKind, Result};
 use proptest::prelude::*;
 
-/// A rule with a keyword, a group and an entropy; one that is anchored; one without keywords; one for file names only.
+/// Rules: one with a keyword, a group and an entropy; one anchored; one without keywords; one for file names only.
 const RULES: &str = r#"
 title = "ours"
 minVersion = "v8.25.0"
@@ -84,16 +84,16 @@ fn a_rule_finds_its_group_where_keyword_entropy_and_allowlists_say_so() {
         (None, "badge: abcd1234 # harmless", &[]),
         (None, "badge: abcd1234 # harmless\nbadge: abcd1235", &[("badge", "abcd1235")]),
         (None, "badge: public1234 is allowed", &[]),
-        // The key belongs to the context of a value, and is never a part of what is found.
+        // The key is context for a value, and is never part of a find.
         (Some("badgeNo"), "abcd1234", &[("badge", "abcd1234")]),
         (Some("other"), "abcd1234", &[]),
         (Some("k"), "whole-1234", &[("whole", "whole-1234")]),
         (None, "whole-1234 5", &[]),
         (None, "<ab|cd> <test|cd> <y|xsample> <y|xother>", &[("pair", "cd"), ("pair", "xother")]),
         (None, "<y|xSample> <y|sample>", &[("pair", "sample")]),
-        // An allowlist can also be for a built-in rule.
+        // An allowlist can also apply to a built-in rule.
         (None, "help@corp.io, not me@corp.io", &[("email-address", "me@corp.io")]),
-        // Names that a redaction put there are not found, and not cut.
+        // Names that a redaction inserted are neither found nor cut.
         (Some("badge"), "secret-12", &[]),
         (None, "<a|secret-12>", &[]),
     ];
@@ -229,7 +229,7 @@ fn a_redaction_with_a_rule_file_can_only_be_checked_with_that_file() {
     assert_eq!(fault(&without, Some(rule_file(RULES))), RedactionFault::NoRulesUsed);
 }
 
-/// Rules that find parts of names and of what is around them.
+/// Rules that find parts of names and of the text around them.
 const GREEDY: &str = r"
 [[rules]]
 id = 'digits'
@@ -249,7 +249,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn redaction_comes_to_an_end_whatever_the_rules_find(
+    fn redaction_terminates_with_any_rules(
         texts in prop::collection::vec("[a-z0-9:@/. =\\-\"\\\\\u{e9}]{0,24}", 1..6),
         torn in "[a-z0-9:@/. =-]{0,24}",
         is_keyed: bool,

@@ -1,4 +1,4 @@
-//! Finding secrets and personal data: every built-in rule in every place, and next to nothing else.
+//! Finding secrets and personal data: every built-in rule works in every place, with almost no false finds.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +28,7 @@ fn finds(text: &str) -> Vec<(String, String)> {
     found.iter().map(|find| (detector.name(find.rule).to_owned(), text[find.span.clone()].to_owned())).collect()
 }
 
-/// A log with each planted text in each place, and what is planted in each line.
+/// Returns a log with each planted text in each place, and the text planted in each line.
 pub fn planted_log(seed: u64) -> (Vec<u8>, Vec<(&'static str, Planted)>) {
     let mut log = format!(r#"{{"createdAt":1,"cwd":"/home/{USER}/x"}}"#).into_bytes();
     let mut lines = Vec::new();
@@ -53,7 +53,7 @@ fn every_rule_finds_its_texts_in_every_place() {
     }
     let mut missed = Vec::new();
     for (line, (place, planted)) in (2..).zip(&lines) {
-        // A line that is JSON by itself has a key.
+        // A line that is already JSON has a key.
         let is_named = planted.rule == "assigned-secret" && found.contains(&(line, "named-secret"));
         if !found.contains(&(line, planted.rule)) && !is_named {
             missed.push(format!("{} as {place}: {}", planted.rule, planted.text));
@@ -167,7 +167,7 @@ fn the_longest_find_wins_and_nothing_is_left_uncovered() {
     let text = "postgres://mara:hunter2@10.1.2.3:5432/prod";
     let expected = [("user-name", "mara"), ("connection-password", "hunter2"), ("ip-address", "10.1.2.3")];
     assert_eq!(finds(text), expected.map(|(rule, text)| (rule.to_owned(), text.to_owned())));
-    // The key takes the longer part; of the address, the rest remains.
+    // The private key is the longer find. The rest of the address is a find of its own.
     let text = "-----BEGIN EC PRIVATE KEY-----\nAAAA\njane@corp.io";
     let rules: Vec<_> = finds(text).into_iter().map(|(rule, _)| rule).collect();
     assert_eq!(rules, ["private-key", "email-address"]);
@@ -189,7 +189,7 @@ fn user_names_are_found_wherever_the_home_directory_is() {
 }
 
 #[test]
-fn rules_and_kinds_can_be_chosen() {
+fn rules_and_kinds_can_be_selected() {
     let bundle = bundle(&Home::new().with("runs.jsonl", "{\"password\":\"x1\",\"m\":\"jane@corp.io 10.1.2.3\"}\n"));
     let rules = |detect: DetectOptions| {
         let report = try_scan(&bundle, &ScanOptions::default().detect(detect)).unwrap();
@@ -205,7 +205,7 @@ fn rules_and_kinds_can_be_chosen() {
 }
 
 #[test]
-fn the_report_names_places_but_never_shows_what_was_found() {
+fn the_report_names_places_but_never_shows_secrets() {
     let home = Home::new().with(
         "runs.jsonl",
         "\n{\"a\":[{\"b c\":\"jane@corp.io\"}]}\ntorn jane@corp.io\n{\"jane@corp.io\":{\"d\":\"bob@corp.io bob@corp.io\"}}\n",

@@ -1,5 +1,5 @@
-//! The published schemas are the ones of the code, every line of every bundle here is valid by them, and none that the
-//! library writes has a key that the format does not have.
+//! The published schemas match the code, and every line of every fixture is valid against them. The library writes only
+//! keys that the format has.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ fn published_schemas_are_current() {
     }
 }
 
-/// Validates lines by the published schemas.
+/// Validates lines against the published schemas.
 struct Schemas {
     manifest: jsonschema::Validator,
     row: jsonschema::Validator,
@@ -62,7 +62,7 @@ impl Schemas {
         rows.len()
     }
 
-    /// Checks a bundle that this library wrote: also that it has no key that the format does not have.
+    /// Checks a bundle that this library wrote, which must have only keys that the format has.
     fn check_own(&self, text: &str) -> usize {
         let (manifest, rows) = lines(text);
         serde_json::from_str::<wire::Manifest>(manifest).unwrap();
@@ -73,9 +73,9 @@ impl Schemas {
     }
 }
 
-/// The manifest line and the others.
+/// Returns the manifest line and the other lines.
 fn lines(text: &str) -> (&str, Vec<&str>) {
-    // That the last one is there is not what schemas are about; `verify` looks for it.
+    // Schemas do not require the last line feed. `verify` checks it.
     let mut lines = text.strip_suffix('\n').unwrap_or(text).split('\n');
     (lines.next().unwrap(), lines.collect())
 }
@@ -86,8 +86,8 @@ fn expect_valid(schema: &jsonschema::Validator, value: &Value, at: &str) {
     }
 }
 
-/// A row as a value with a `null` for its entry, which the schema lets be anything: entries nest deeper than values
-/// may.
+/// Parses a row with `null` in place of its entry. An entry can nest deeper than the parser allows, and the schema
+/// allows any value.
 fn without_entry(line: &str) -> Value {
     let row: std::collections::BTreeMap<String, &RawValue> = serde_json::from_str(line).unwrap();
     let value = |(key, value): (String, &RawValue)| match key.as_str() {
@@ -103,11 +103,11 @@ fn every_line_of_every_fixture_is_valid() {
     let mut checked = 0;
     for path in files_below(&in_repository("fixtures")) {
         let name = path.display().to_string();
-        // The parser that the validator needs refuses unpaired surrogates, even in unknown keys.
+        // The validator's parser refuses unpaired surrogates, even in unknown keys.
         if name.contains("sound_unknown_keys") {
             continue;
         }
-        // Some bundles are damaged on purpose. Whatever the library takes must be valid.
+        // Some bundles are damaged on purpose. All lines that the library accepts must be valid.
         if name.ends_with(".jsonl.gz") && Bundle::open(&path).and_then(restore_by_path).is_ok() {
             let mut text = String::new();
             // Some are damaged only after the last row, which readers may skip.
@@ -197,12 +197,12 @@ fn schemas_refuse_lines_that_the_format_forbids() {
         r#"{"source":"runs","entry":{},"original":"x"}"#,
         r#"{"source":"runs","entry":{},"original":{"text":"x","bytes":"eA=="}}"#,
     ] {
-        assert!(!schemas.row.is_valid(&serde_json::from_str(row).unwrap()), "{row} is let through");
+        assert!(!schemas.row.is_valid(&serde_json::from_str(row).unwrap()), "{row} is accepted");
     }
 }
 
-/// The lines as FORMAT.md declares them, written down once more and without room for anything else: a key that the
-/// library writes but the format does not have is found here.
+/// The lines as FORMAT.md declares them. Unknown keys are refused, so a key that the library writes but the format
+/// lacks is found.
 #[allow(dead_code)]
 mod wire {
     use super::{Deserialize, RawValue};

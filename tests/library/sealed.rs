@@ -1,4 +1,4 @@
-//! Files that are encrypted with age: nothing of them is given that was changed, and nothing at all to the wrong key.
+//! Files that are encrypted with age: changed data is never returned, and a wrong key returns nothing.
 
 use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ use crate::common::age_keys::{IDENTITY, OTHER_IDENTITY, OTHER_RECIPIENT, RECIPIE
 use crate::common::random::Random;
 use crate::common::{Home, bundle, options, restore_all};
 
-/// The length of the pieces of a file that age authenticates one by one.
+/// The length of the pieces that age authenticates one by one.
 const PIECE: usize = 64 << 10;
 
 fn seal(sealer: &Sealer, content: &[u8]) -> Vec<u8> {
@@ -40,7 +40,7 @@ fn stream<'f>(sealed: &'f [u8], keys: &DecryptionKeys) -> Result<Input<'f>, Erro
     Input::from_stream(sealed, keys, "sealed")
 }
 
-/// Reads to the end, or to the first error. Returns what was read, and the error.
+/// Reads to the end or to the first error. Returns the content and the error.
 fn read(input: Result<Input<'_>, Error>) -> (Vec<u8>, Option<Error>) {
     let mut content = Vec::new();
     match input {
@@ -52,7 +52,7 @@ fn read(input: Result<Input<'_>, Error>) -> (Vec<u8>, Option<Error>) {
     }
 }
 
-/// A bundle of a log of three rows, small enough to try each of its bytes.
+/// Returns a bundle of three rows, small enough to test each byte.
 fn small_bundle() -> Vec<u8> {
     bundle(&Home::new().with("runs.jsonl", "{\"secret\":1}\n{\"secret\":2}\n{\"secret\":3}\n"))
 }
@@ -65,7 +65,7 @@ fn every_changed_byte_and_every_cut_gives_an_error_and_no_content() {
     let check = |changed: &[u8], what: String| {
         for input in [file(changed, &keys), stream(changed, &keys)] {
             let (given, error) = read(input);
-            // What no longer looks encrypted is read as it is, and is no bundle.
+            // A file that no longer looks encrypted is read as it is, and is not a bundle.
             if !changed.starts_with(b"age-encryption.org/v1\n") {
                 let read = Bundle::from_stream(changed, "changed");
                 assert!(read.is_err(), "{what}");
@@ -122,12 +122,12 @@ fn a_changed_piece_in_the_middle_is_an_error_of_verify() {
     assert!(matches!(checked.unwrap_err().kind(), ErrorKind::CiphertextDamaged));
 }
 
-/// A log with this many rows, whose bundle takes several pieces.
+/// Returns a log of many rows, whose bundle takes several pieces.
 fn long_log(rows: u64) -> String {
     (0..rows).map(|n| format!("{{\"n\":{}}}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect()
 }
 
-/// Recovers a damaged encrypted bundle. Returns the log that was recovered, or the error.
+/// Recovers a damaged encrypted bundle. Returns the recovered log or the error.
 fn recovered(sealed: &[u8], keys: &DecryptionKeys) -> Result<Vec<u8>, Error> {
     let dir = tempfile::tempdir().unwrap();
     let (damaged, out) = (dir.path().join("damaged.age"), dir.path().join("recovered.gz"));
@@ -185,7 +185,7 @@ fn recover_finds_the_rows_of_every_intact_piece() {
         (cut(45 * (PIECE + 16) + 5000), after(45)),
     ]) {
         let found = String::from_utf8(recovered(&damaged, &keys).unwrap()).unwrap();
-        // Each row is one of the log, in its order, and those that no damage touches are all there.
+        // Only rows of the log are recovered, in order, and all rows outside of the damage are among them.
         let mut rows = log.lines();
         assert!(found.lines().all(|row| rows.any(|of_log| of_log == row)), "{holes:?}");
         let mut found = found.lines();
@@ -272,8 +272,8 @@ fn the_right_passphrase_opens_a_file_and_another_does_not() {
     assert!(given.is_empty() && matches!(error.unwrap().kind(), ErrorKind::DecryptionFailed));
 }
 
-/// Keys that answer requests with these passphrases, one after the other. Returns the requests, too: the name of the file and
-/// the number of passphrases that did not open it.
+/// Returns keys that answer requests with these passphrases in turn, and the list of requests. A request has the name
+/// of the file and the number of passphrases that did not open it.
 fn typed(passphrases: &[&str]) -> (DecryptionKeys, Arc<Mutex<Vec<(String, u32)>>>) {
     let requests = Arc::new(Mutex::new(Vec::new()));
     let (asked, passphrases) =
@@ -307,7 +307,7 @@ fn a_wrong_passphrase_is_asked_for_again_even_for_a_stream() {
     }
 }
 
-/// The keys with an identity file that has this content, and the file.
+/// Adds an identity file with this content to `keys`. Returns the keys and the file.
 fn with_identities(keys: DecryptionKeys, content: &[u8]) -> Result<(DecryptionKeys, tempfile::NamedTempFile), Error> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), content).unwrap();
@@ -315,7 +315,7 @@ fn with_identities(keys: DecryptionKeys, content: &[u8]) -> Result<(DecryptionKe
 }
 
 #[test]
-fn an_encrypted_file_of_identities_is_opened_once_and_only_if_it_is_needed() {
+fn an_encrypted_identity_file_is_opened_once_and_only_if_needed() {
     let content = small_bundle();
     let sealed = seal(&sealer(&[RECIPIENT]), &content);
     let identities = format!("# created: today\r\n{OTHER_IDENTITY}\r\n{IDENTITY}\r\n");
@@ -324,7 +324,7 @@ fn an_encrypted_file_of_identities_is_opened_once_and_only_if_it_is_needed() {
         let (keys, requests) = typed(&["wrong", "right"]);
         let (keys, identity_file) = with_identities(keys, locked).unwrap();
         assert!(keys.has_locked_identities());
-        // Neither for a bundle that is not encrypted, nor after another identity.
+        // It is not opened for a bundle that is not encrypted, or if another identity decrypts the bundle.
         assert_eq!(read(file(&content, &keys)).0, content);
         let both = self::keys(&[OTHER_IDENTITY]).identity_file(identity_file.path()).unwrap();
         let for_other = seal(&sealer(&[OTHER_RECIPIENT]), &content);
@@ -344,7 +344,7 @@ fn an_encrypted_file_of_identities_is_opened_once_and_only_if_it_is_needed() {
 }
 
 #[test]
-fn a_damaged_encrypted_file_of_identities_opens_nothing() {
+fn a_damaged_encrypted_identity_file_opens_nothing() {
     let sealed = seal(&sealer(&[RECIPIENT]), &small_bundle());
     let right = || DecryptionKeys::default().passphrase(Passphrase::new("right".to_owned()));
     let locked = lock("right", IDENTITY.as_bytes());
@@ -371,7 +371,7 @@ fn a_damaged_encrypted_file_of_identities_opens_nothing() {
 }
 
 #[test]
-fn files_of_keys_may_have_the_marks_of_other_systems() {
+fn key_files_may_have_a_byte_order_mark_and_crlf() {
     let content = small_bundle();
     let sealed = seal(&sealer(&[RECIPIENT]), &content);
     for text in
@@ -386,7 +386,7 @@ fn files_of_keys_may_have_the_marks_of_other_systems() {
 }
 
 #[test]
-fn nested_encryption_or_compression_is_named() {
+fn nested_encryption_or_compression_is_reported() {
     let gzip = |content: &[u8]| {
         let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         out.write_all(content).unwrap();
@@ -410,7 +410,7 @@ fn nested_encryption_or_compression_is_named() {
             assert!(matches!(error.kind(), ErrorKind::NestedEncryption { in_gzip: found } if *found == in_gzip));
         }
     }
-    // A bundle may hold rows that look like such a file.
+    // A bundle may have rows that look like an encrypted file.
     let log = "\"age-encryption.org/v1\"\n".repeat(100);
     let innocent = bundle(&Home::new().with("runs.jsonl", log));
     assert_eq!(read(file(&innocent, &keys)).0, innocent);
@@ -460,7 +460,7 @@ fn an_excessive_work_factor_is_refused_at_once() {
     }
 }
 
-/// An encrypted file as text.
+/// Returns an encrypted file with ASCII armour.
 fn armored(sealed: &[u8]) -> Vec<u8> {
     let lines = data_encoding::BASE64.encode(sealed);
     let lines: Vec<_> = lines.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
@@ -508,7 +508,7 @@ fn exports_are_encrypted_and_counted_as_they_are_written() {
 }
 
 #[test]
-fn files_of_keys_are_refused_by_line_and_never_shown() {
+fn invalid_keys_are_reported_by_line_and_never_shown() {
     let file = tempfile::NamedTempFile::new().unwrap();
     for (text, line) in [("", 0), ("# nothing\n", 0), ("\nAGE-SECRET-KEY-1FALSE\n", 2), ("\0\u{fffd}", 1)] {
         std::fs::write(file.path(), text).unwrap();

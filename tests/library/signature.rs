@@ -1,4 +1,4 @@
-//! Signatures: made and checked here and by `ssh-keygen`, and refused whenever anything about them differs.
+//! Signatures are made and checked by this library and by `ssh-keygen`, and refused if anything about them differs.
 
 use std::fs;
 use std::path::Path;
@@ -36,12 +36,12 @@ fn check(signature: impl AsRef<[u8]>, signers: &str) -> SignatureCheck {
     SignatureCheck::new(signature.as_ref().to_vec(), AllowedSigners::parse(signers).unwrap(), now())
 }
 
-/// The status of a verdict, as JSON has it.
+/// Returns the status of a verdict in JSON.
 fn status(verdict: &SignatureVerdict) -> String {
     serde_json::to_value(verdict).unwrap()["status"].as_str().unwrap().to_owned()
 }
 
-/// A list with the key `ed25519`, and options before it.
+/// Returns a list of allowed signers with the key `ed25519` and the given options.
 fn signers(options: &str) -> String {
     format!("sam@example.org {options} {}\n", public_key("ed25519"))
 }
@@ -143,7 +143,7 @@ fn unsupported_and_foreign_texts_are_not_signatures() {
 fn options_of_the_list_decide_who_may_sign() {
     let signature = signed_by("ed25519", MESSAGE).to_string();
     let status_with = |options: &str| status(&check(&signature, &signers(options)).verdict(MESSAGE));
-    // The check is at 2026-05-02T10:00:00Z.
+    // The signature is checked at 2026-05-02T10:00:00Z.
     for (options, expected) in [
         ("", "valid"),
         ("namespaces=\"patchwork-traces\"", "valid"),
@@ -220,7 +220,7 @@ fn malformed_lists_are_refused_with_the_line() {
     }
 }
 
-/// Answers with a passphrase.
+/// A prompt that answers with a passphrase.
 struct Answer(&'static str);
 
 impl KeyPrompt for Answer {
@@ -258,7 +258,7 @@ fn an_encrypted_key_signs_with_its_passphrase_only() {
 }
 
 #[test]
-fn a_file_with_another_content_is_not_a_key() {
+fn a_file_with_other_content_is_not_a_key() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("key");
     let key = fs::read(key_in(dir.path(), "ed25519")).unwrap();
@@ -312,7 +312,7 @@ fn a_changed_bundle_is_not_the_signed_one() {
     assert!(!report.is_good());
     assert_eq!(findings, [FindingKind::Signature(SignatureVerdict::Missing)]);
 
-    // Damage after the manifest leaves its signature valid, but the bundle is not good.
+    // If the bundle is damaged after the manifest, the signature is valid, but the bundle is not.
     let (report, _) = verified(&signed[..signed.len() - 12], &options(Some(&signature)));
     assert!(report.signature.as_ref().unwrap().is_valid() && !report.is_good());
     assert!(verified(&signed, &VerifyOptions::default()).0.signature.is_none());
@@ -330,7 +330,7 @@ fn a_manifest_line_is_read_again_exactly() {
     assert!(Bundle::from_stream(&bytes[..], "stream").unwrap().manifest_line().is_err());
 }
 
-/// Verifies a history with a signature, and returns the status, and true if everything is good.
+/// Verifies a history with a signature. Returns the status of the signature, and true if the history is good.
 fn history_status(dir: &Path, signature: &Signature) -> (String, bool) {
     fs::write(history_signature_path(dir), signature.to_string()).unwrap();
     let list = AllowedSigners::parse(&signers("")).unwrap();
@@ -355,7 +355,7 @@ fn a_signature_of_a_history_covers_the_segments_up_to_its_checkpoint() {
     let signature = signed_by("ed25519", &fs::read(history.checkpoint()).unwrap());
     assert_eq!(history_status(&dir, &signature), ("valid".to_owned(), true));
 
-    // A segment that a killed run added without its checkpoint is not covered either.
+    // A segment that a killed run added without its checkpoint is not covered, either.
     history.add(1);
     assert_eq!(history_status(&dir, &signature), ("3 of 4".to_owned(), false));
     history.add(1);
@@ -364,7 +364,7 @@ fn a_signature_of_a_history_covers_the_segments_up_to_its_checkpoint() {
     let current = History::open(&dir).unwrap().checkpoint().to_string();
     assert_eq!(history_status(&dir, &signed_by("ed25519", current.as_bytes())), ("valid".to_owned(), true));
 
-    // An unknown key, another history, and a list that lacks the checkpoint.
+    // Check with an unknown key, another history, and a list that lacks the checkpoint.
     assert_eq!(history_status(&dir, &signed_by("ecdsa-256", current.as_bytes())).0, "unknownKey");
     let other = current.replace("0f1e", "0f1f");
     assert_eq!(history_status(&dir, &signed_by("ed25519", other.as_bytes())).0, "mismatch");

@@ -1,4 +1,4 @@
-//! The timeline of a log counts every row with a time, in at most 64 bins of the finest width that allows that.
+//! The timeline of a log counts every row with a timestamp, in at most 64 bins of the finest possible step.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ fn timeline_of(times: &[i64]) -> Option<Timeline> {
     indexed(&bundle(&Home::new().with("runs.jsonl", log))).unwrap().manifest().files[0].timeline.clone()
 }
 
-/// The bins of these times at one width.
+/// Counts these times in bins of one step.
 fn bins(times: &[i64], step_ms: u64) -> Vec<(i64, u64)> {
     let mut bins = BTreeMap::new();
     for time in times {
@@ -20,7 +20,7 @@ fn bins(times: &[i64], step_ms: u64) -> Vec<(i64, u64)> {
     bins.into_iter().collect()
 }
 
-/// Times close together, far apart, and both.
+/// Generates times that are close together, far apart, or both.
 fn times() -> impl Strategy<Value = Vec<i64>> {
     let close = 1_777_716_000_000_i64..1_777_717_000_000;
     let year = 1_767_225_600_000_i64..1_798_761_600_000;

@@ -1,4 +1,4 @@
-//! verify reports all damage, calls only intact bundles intact, and never stops at the first finding.
+//! `verify` reports all damage, calls only intact bundles intact, and never stops at the first finding.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -31,7 +31,7 @@ fn options() -> VerifyOptions {
 fn verified_with(bundle: &[u8], options: &VerifyOptions) -> (Result<VerifyReport>, Vec<Finding>) {
     let mut findings = Vec::new();
     let report = verify(bundle, "bundle", options, &NoProgress, &mut |found| findings.push(found));
-    // From an input that can go back, a bundle may be read in another order. That must not show.
+    // A bundle in a seekable input may be read in another order. The results must be the same.
     let mut of_seekable = Vec::new();
     let seekable = Cursor::new(bundle);
     let other = verify_seekable(seekable, "bundle", options, &NoProgress, &mut |found| of_seekable.push(found));
@@ -49,7 +49,7 @@ fn codes(findings: &[Finding]) -> Vec<&'static str> {
     findings.iter().map(|finding| finding.kind.code()).collect()
 }
 
-/// A few small logs in chunks of one row each.
+/// Returns a bundle of small logs in chunks of one row each.
 fn small() -> BundleBuilder {
     let runs = "{\"createdAt\":1777716000000,\"a\":1}\n{\"createdAt\":1777716000001,\"text\":\"\\ud800\"}\ntorn\n{}\n";
     let activity = "{\"timestamp\":\"2026-05-02T10:00:00Z\"}\r\n{\"timestamp\":\"2026-05-02T11:00:00Z\"}";
@@ -62,13 +62,14 @@ fn text_for_others(bundle: &[u8]) -> Option<Vec<u8>> {
     flate2::read::MultiGzDecoder::new(bundle).read_to_end(&mut text).ok().map(|_| text)
 }
 
-/// Damage that shows to other readers makes the verdict damaged; what does not has no finding that says so.
+/// Checks that a change to the text makes the verdict "damaged", and that the verdict is never "damaged" without a
+/// finding.
 fn assert_found(sound: &[u8], changed: &[u8], what: &str) {
     let is_whole = text_for_others(changed).is_some_and(|text| text == text_for_others(sound).unwrap());
     let (report, findings) = verified_with(changed, &options());
     let is_damaged = report.is_err() || report.unwrap().verdict == Verdict::Damaged;
     assert!(is_damaged || is_whole, "{what} was not found, only {findings:?}");
-    assert!(!is_damaged || !is_whole || !findings.is_empty(), "{what} is damage without a finding");
+    assert!(!is_damaged || !is_whole || !findings.is_empty(), "{what}: damaged, but without a finding");
 }
 
 #[test]
@@ -111,7 +112,7 @@ fn many_findings_in_one_chunk_change_no_other_result() {
         assert_eq!(lines, (2..10_002).map(Some).collect::<Vec<_>>());
         assert_eq!(report.files[0].is_verified, Some(true));
     }
-    // Where every second line is none, all others are rows of a chunk that its checksum proves.
+    // If every second line is not a row, the others are still rows of a chunk with a valid checksum.
     builder.chunks[0].1 = builder.chunks[0].1.lines().map(|line| format!("{line}\n\n")).collect();
     builder.update_chunk_table();
     builder.file(0)["count"] = json!(20_000);
@@ -197,7 +198,7 @@ fn every_faulty_row_is_listed() {
 
 #[test]
 fn adjacent_missing_chunks_of_a_log_are_one_finding() {
-    // Chunks of different lengths, which tell them from each other.
+    // Chunks have different lengths, so they can be told apart.
     let word = |n: u64| {
         (0..n / 10 % 13).map(|k| format!("{:x}", (n + k).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect::<String>()
     };
@@ -222,7 +223,7 @@ fn adjacent_missing_chunks_of_a_log_are_one_finding() {
     let (found, report) = missing(&bytes[..places[20].end]);
     assert_eq!(found, [(runs.clone(), 21, 90, 700, (201, 900)), (traces.clone(), 1, 7, 70, (1, 70))]);
     assert_eq!(report.rows, 200);
-    // Three chunks cut out, and later one more.
+    // Remove three chunks, and later one more.
     let holes =
         [&bytes[..places[4].start], &bytes[places[7].start..places[95].start], &bytes[places[95].end..]].concat();
     let (found, report) = missing(&holes);
@@ -354,23 +355,23 @@ fn single_chunk_rewritten_after_a_flush_point_is_text() {
     assert_eq!(builder.chunks.len(), 1);
     let text = builder.text().into_bytes();
     let (manifest, rows) = text.split_at(text.iter().position(|byte| *byte == b'\n').unwrap() + 1);
-    // Without header and trailer, and the first without its last block, which is empty.
+    // Join both parts without a header or trailer between them, and without the empty last block of the first.
     let (first, last) = (flushed([manifest], FlushCompress::Sync), gzip(rows));
     let whole = gzip(&text);
     let other = [&first[..first.len() - 10], &last[10..last.len() - 8], &whole[whole.len() - 8..]].concat();
     assert!(text_for_others(&other).as_deref() == Some(&text[..]));
     let (report, findings) = verified(&other);
     assert_eq!(report.verdict, Verdict::IntactRecompressed, "{findings:?}");
-    let mut however = Vec::new();
-    let tell = &mut |found| however.push(found);
-    let slow = verify(ShortReads(&other, 1), "bundle", &options(), &NoProgress, tell).unwrap();
-    assert_eq!((slow.verdict, however), (report.verdict, findings), "it does not matter how the bytes come");
+    let mut slow_findings = Vec::new();
+    let found = &mut |finding| slow_findings.push(finding);
+    let slow = verify(ShortReads(&other, 1), "bundle", &options(), &NoProgress, found).unwrap();
+    assert_eq!((slow.verdict, slow_findings), (report.verdict, findings), "short reads change the result");
     let logs = restore_all(indexed(&bundle(&home)).unwrap()).unwrap();
     assert!(restore_all(indexed(&other).unwrap()).unwrap() == logs);
     assert!(recovered(&other) == logs);
 }
 
-/// The logs that recover gives, each as it was.
+/// Recovers a bundle, checks that every log is the original, and returns the logs.
 fn recovered(bundle: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("out.jsonl.gz");
@@ -380,7 +381,7 @@ fn recovered(bundle: &[u8]) -> BTreeMap<String, Vec<u8>> {
     restore_all(indexed(&std::fs::read(path).unwrap()).unwrap()).unwrap()
 }
 
-/// A 1.0 bundle of `runs` that declares a log of `bytes` bytes, with this text after the manifest.
+/// Returns a 1.0 bundle of `runs` that declares a log of `bytes` bytes, with this text after the manifest.
 fn bundle_of_1_0(bytes: u64, rows: u64, text: &[u8]) -> Vec<u8> {
     let manifest = format!(
         "{{\"type\":\"manifest\",\"version\":1,\"exportedAt\":\"2026-05-02T10:00:00.000Z\",\"sources\":[\"runs\"],\
@@ -395,7 +396,7 @@ fn row_of(bytes: usize) -> Vec<u8> {
     [b"{\"source\":\"runs\",\"entry\":\"", &vec![b'x'; bytes - 2][..], b"\"}\n"].concat()
 }
 
-/// The findings, once it is sure that what verify calls damaged nothing restores, and that all else is restored.
+/// Returns the findings, after checking that both readers restore the bundle unless `verify` calls it damaged.
 fn agreed(bundle: &[u8]) -> Vec<Finding> {
     let (report, findings) = verified(bundle);
     for restored in [indexed(bundle).and_then(restore_all), sequential(bundle).and_then(restore_all)] {
@@ -406,23 +407,23 @@ fn agreed(bundle: &[u8]) -> Vec<Finding> {
 
 #[test]
 fn row_that_no_log_may_hold_is_reported_and_not_restored() {
-    const MOST: usize = 256 << 20;
-    assert_eq!(codes(&agreed(&bundle_of_1_0(MOST as u64, 1, &row_of(MOST)))), ["without_hashes"]);
-    let findings = agreed(&bundle_of_1_0(MOST as u64, 1, &row_of(MOST + 1)));
+    const MAX: usize = 256 << 20;
+    assert_eq!(codes(&agreed(&bundle_of_1_0(MAX as u64, 1, &row_of(MAX)))), ["without_hashes"]);
+    let findings = agreed(&bundle_of_1_0(MAX as u64, 1, &row_of(MAX + 1)));
     assert!(findings.iter().any(|finding| finding.kind == FindingKind::Row(RowFault::TooLong)), "{findings:?}");
 }
 
 #[test]
 fn overlong_1_0_rows_are_reported_and_not_restored() {
-    // 6 times 100 bytes and 64 MiB, in rows of 4 MiB with a line feed each.
-    let most = 600 + (64 << 20);
+    // The limit is 6 times 100 bytes plus 64 MiB, here in rows of 4 MiB, line feeds included.
+    let limit = 600 + (64 << 20);
     let rows = [vec![row_of((4 << 20) - 1); 15].concat(), row_of((4 << 20) + 599)].concat();
     assert_eq!(codes(&agreed(&bundle_of_1_0(100, 16, &rows))), ["without_hashes"]);
     let more = [vec![row_of((4 << 20) - 1); 15].concat(), row_of((4 << 20) + 600)].concat();
     let findings = agreed(&bundle_of_1_0(100, 16, &more));
     let is_it = |finding: &&Finding| matches!(finding.kind, FindingKind::File(FileMismatch::MaxBytes(_)));
     let (expected, found) = findings.iter().find(is_it).unwrap().kind.expected_and_found().unwrap();
-    assert_eq!((expected, found), (most.to_string(), (most + 1).to_string()));
+    assert_eq!((expected, found), (limit.to_string(), (limit + 1).to_string()));
 }
 
 #[test]
@@ -445,13 +446,13 @@ fn finding_has_file_row_line_byte_and_expectation() {
     assert_eq!(found, "{\"createdAt\":1777716000001,\"text\":\"x\"}");
 }
 
-/// Makes a number one more, a text end otherwise, and takes the last of a list away.
+/// Changes a value: increments a number, changes a text, negates a bool, and removes the last item of a list.
 fn change(value: &mut Value) {
     match value {
         Value::Number(number) => *value = json!(number.as_u64().unwrap() + 1),
         Value::String(text) if text.ends_with('Z') => *text = text.replace("10:0", "09:0"),
         Value::String(text) => *text = text.chars().rev().collect(),
-        Value::Bool(is_so) => *is_so = !*is_so,
+        Value::Bool(value) => *value = !*value,
         Value::Object(members) => change(members.values_mut().next_back().unwrap()),
         Value::Array(items) => drop(items.pop()),
         Value::Null => unreachable!("no member of a manifest is null"),

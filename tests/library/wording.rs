@@ -1,10 +1,10 @@
-//! The words of the sources: one name for one type, and documentation that begins with a verb or a noun.
+//! The wording of the sources: type names are unique, and doc comments begin with a verb or a noun.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The most comments, of a hundred, that may begin with a question word.
+/// The maximum percentage of doc comments that may begin with a question word.
 const MAX_PERCENT: usize = 1;
 
 const QUESTION_WORDS: [&str; 7] = ["What", "How", "Whether", "Where", "Which", "Who", "Whom"];
@@ -27,7 +27,7 @@ fn all_sources() -> Vec<(PathBuf, String)> {
     files.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
 }
 
-/// The text of a documentation comment, without what marks it.
+/// Returns the text of a doc comment, without its marker.
 fn doc(line: &str) -> Option<&str> {
     let line = line.trim_start();
     line.strip_prefix("///").or_else(|| line.strip_prefix("//!")).map(str::trim)
@@ -49,11 +49,11 @@ fn few_documentation_comments_begin_with_a_question_word() {
             in_comment = text.is_some();
         }
     }
-    assert!(all > 1000, "the comments are not found");
+    assert!(all > 1000, "only {all} comments were found");
     assert!(questions.len() * 100 <= all * MAX_PERCENT, "{} of {all}:\n{}", questions.len(), questions.join("\n"));
 }
 
-/// The name of the type that a line declares. Associated types belong to their trait.
+/// Returns the name of the type that a line declares. Associated types are not counted, because they belong to a trait.
 fn declared_type(line: &str) -> Option<&str> {
     let words = line.trim_start();
     let words = words.strip_prefix("pub").map_or(words, |rest| rest.trim_start_matches(|c| c != ' ').trim_start());
@@ -74,7 +74,7 @@ fn type_names_are_unique() {
             }
         }
     }
-    assert!(places.len() > 200, "the types are not found");
+    assert!(places.len() > 200, "only {} types were found", places.len());
     places.retain(|_, places| places.len() > 1);
     assert!(places.is_empty(), "declared more than once: {places:#?}");
 }

@@ -1,4 +1,4 @@
-//! The generator of the bundles of fixtures/conformance, each named after its fault.
+//! Generates the bundles of fixtures/conformance, each named after its fault.
 #![allow(clippy::unwrap_used)]
 
 use flate2::FlushCompress;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::common::Home;
 use crate::common::bundle_builder::{BundleBuilder, bytes_of, flushed, gzip};
 
-/// Two logs of a few rows: one with everything that needs `original` or `unparsed`, one with CRLF and no last newline.
+/// Returns two small logs: one with lines that need `original` or `unparsed`, one with CRLF and no final newline.
 pub fn home() -> Home {
     let runs = [
         "{\"taskId\":\"a\",\"createdAt\":1777716000000,\"status\":\"running\"}\n",
@@ -32,7 +32,7 @@ pub fn builder() -> BundleBuilder {
     BundleBuilder::new(&home(), 2)
 }
 
-/// As the original exporter wrote it: no `minor`, no hashes, no `file`.
+/// Returns a bundle's text as the original exporter wrote it: without `minor`, hashes or `file`.
 fn legacy_text() -> String {
     let files = json!([
         { "source": "runs", "relativePath": "runs.jsonl", "count": 2, "bytes": 60 },
@@ -50,7 +50,7 @@ fn legacy_text() -> String {
     format!("{manifest}\n{}", rows.concat())
 }
 
-/// The text with these bytes before a part of it.
+/// Inserts bytes before a part of the text.
 fn with_bytes(text: &str, part: &str, bytes: &[u8]) -> Vec<u8> {
     let (start, end) = text.split_at(text.find(part).unwrap());
     [start.as_bytes(), bytes, end.as_bytes()].concat()
@@ -73,7 +73,7 @@ pub fn text_without_chunks() -> String {
     builder.text()
 }
 
-/// A bundle of which the parts were changed; the chunk table is then made to fit.
+/// Returns a bundle with changed parts, and a chunk table that matches them.
 pub fn changed(change: impl FnOnce(&mut BundleBuilder)) -> Vec<u8> {
     let mut builder = builder();
     change(&mut builder);
@@ -81,14 +81,14 @@ pub fn changed(change: impl FnOnce(&mut BundleBuilder)) -> Vec<u8> {
     builder.write()
 }
 
-/// A bundle with another manifest; nothing else is made to fit.
+/// Returns a bundle with a changed manifest. Nothing else is adapted.
 pub fn with_manifest(change: impl FnOnce(&mut BundleBuilder)) -> Vec<u8> {
     let mut builder = builder();
     change(&mut builder);
     builder.write()
 }
 
-/// A bundle of which the bytes were changed. The closure gets the places of its blocks, that of the manifest first.
+/// Returns a bundle with changed bytes. The closure receives the ranges of its blocks, that of the manifest first.
 fn damaged(damage: impl FnOnce(&mut Vec<u8>, &[std::ops::Range<usize>])) -> Vec<u8> {
     let builder = builder();
     let mut bytes = builder.write();
@@ -96,7 +96,7 @@ fn damaged(damage: impl FnOnce(&mut Vec<u8>, &[std::ops::Range<usize>])) -> Vec<
     bytes
 }
 
-/// A bundle with the exact line of its second row in this base64.
+/// Returns a bundle in which the exact line of a row is encoded by `encode` as base64.
 pub fn in_base64(encode: impl FnOnce(&[u8]) -> String) -> Vec<u8> {
     changed(|builder| {
         let text = &mut builder.chunks[1].1;
@@ -108,7 +108,7 @@ pub fn in_base64(encode: impl FnOnce(&[u8]) -> String) -> Vec<u8> {
     })
 }
 
-/// A bundle in which one chunk's text has a replacement.
+/// Returns a bundle with a text in one chunk replaced.
 pub fn in_chunk(chunk: usize, from: &str, to: &str) -> Vec<u8> {
     changed(|builder| {
         let text = &mut builder.chunks[chunk].1;
@@ -117,12 +117,12 @@ pub fn in_chunk(chunk: usize, from: &str, to: &str) -> Vec<u8> {
     })
 }
 
-/// A bundle with one number or text of the manifest replaced.
+/// Returns a bundle with one value of the manifest replaced.
 pub fn in_manifest(pointer: &str, value: Value) -> Vec<u8> {
     with_manifest(|builder| *builder.manifest.pointer_mut(pointer).unwrap() = value)
 }
 
-/// A bundle whose last chunk also has these bytes after its flush point.
+/// Returns a bundle whose last chunk has these bytes after its flush point.
 fn with_chunk_that_ends_in(bytes: &[u8]) -> Vec<u8> {
     let mut bundle = with_manifest(|builder| {
         let last = builder.file(1)["chunks"].as_array_mut().unwrap().last_mut().unwrap();
@@ -133,26 +133,28 @@ fn with_chunk_that_ends_in(bytes: &[u8]) -> Vec<u8> {
     bundle
 }
 
-/// The head of a deflate block that is marked as the last, up to the lengths of its codes, which are 1, 2 and 3 in two
-/// bits, none in `110`, and many times none in `111`; and 254 times none.
+/// Returns the head of a deflate block that is marked as the last, up to its code lengths, and the bits for 254 unused
+/// codes. The lengths 1, 2 and 3 take two bits; `110` is an unused code, and `111` a run of unused codes.
 fn last_block(codes: &str, distances: &str) -> (String, &'static str) {
     let head = format!("1 01 {codes} {distances} 0111 000 000 110 110 {} 010 000 010 000 010", "000".repeat(9));
     (head, "111 1111111 111 1001011")
 }
 
-/// A last block in which nothing is, not even its end. The two bytes that end a member's blocks would begin with it.
+/// Returns an empty last block without an end-of-block code. Followed by the two bytes of the usual last block, it
+/// would be complete.
 fn last_block_without_end() -> Vec<u8> {
     let (head, none) = last_block("10000", "10000");
     bytes_of(&format!("{head} 00 01 {none} 10 10 00 110"))
 }
 
-/// A last block that ends within its head. The two bytes that end a member's blocks would hold the rest, and its end.
+/// Returns a last block that ends within its head. Followed by the two bytes of the usual last block, it would be
+/// complete.
 fn last_block_without_codes() -> Vec<u8> {
     let (head, none) = last_block("00000", "11000");
     bytes_of(&format!("{head} 01 01 {none} 00 00 00 110"))
 }
 
-/// Every bundle, by name.
+/// Returns every bundle with its name.
 pub fn cases() -> Vec<(&'static str, Vec<u8>)> {
     let mut cases = of_home();
     cases.extend(super::sound::cases());
@@ -160,7 +162,7 @@ pub fn cases() -> Vec<(&'static str, Vec<u8>)> {
     cases
 }
 
-/// The bundles of [`home`], and those of 1.0, most of them damaged.
+/// Returns the bundles of [`home`] and those of format 1.0. Most of them are damaged.
 pub fn of_home() -> Vec<(&'static str, Vec<u8>)> {
     let intact = builder().write();
     let text = builder().text();
@@ -430,7 +432,7 @@ fn legacy_cases() -> Vec<(&'static str, Vec<u8>)> {
         ("v1_0_truncated", whole[..whole.len() - 20].to_vec()),
         ("v1_0_crc_wrong", [&whole[..whole.len() - 8], &[0; 4], &whole[whole.len() - 4..]].concat()),
         ("v1_0_log_too_long", {
-            // A log of no bytes can have grown by 64 MiB at most (FORMAT.md, "Limits").
+            // An empty log can have grown by at most 64 MiB (FORMAT.md, "Limits").
             let manifest = json!({
                 "type": "manifest", "version": 1, "exportedAt": "2026-05-02T10:00:00.000Z", "sources": ["runs"],
                 "files": [{ "source": "runs", "relativePath": "runs.jsonl", "count": 1, "bytes": 0 }], "totalCount": 1,

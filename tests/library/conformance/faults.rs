@@ -1,4 +1,4 @@
-//! The generator of bundles that break one rule each, beside those of `cases.rs`.
+//! Generates bundles that break one rule each, in addition to those of `cases.rs`.
 #![allow(clippy::unwrap_used)]
 
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::sound::{header, manifest_line, renamed, with_checksum, with_history};
 use crate::common::Home;
 use crate::common::bundle_builder::{BundleBuilder, gzip};
 
-/// Every bundle that breaks a rule, by name.
+/// Returns every bundle that breaks a rule, with its name.
 pub fn cases() -> Vec<(&'static str, Vec<u8>)> {
     let mut cases = container_cases();
     cases.extend(first_line_cases());
@@ -61,7 +61,7 @@ fn container_cases() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// A gzip file with the header of a bundle and this content.
+/// Returns a gzip file with a bundle's header and this content.
 fn in_our_header(text: &[u8]) -> Vec<u8> {
     let mut bytes = gzip(text);
     bytes[..10].copy_from_slice(&builder().write()[..10]);
@@ -424,7 +424,7 @@ fn timeline_cases() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// The keys of 1.2 with one of them changed.
+/// Returns a bundle with the keys of 1.2, after a change.
 fn in_history(change: impl FnOnce(&mut BundleBuilder)) -> Vec<u8> {
     with_manifest(|builder| {
         with_history(builder);
@@ -432,12 +432,12 @@ fn in_history(change: impl FnOnce(&mut BundleBuilder)) -> Vec<u8> {
     })
 }
 
-/// The keys of 1.2 with another value at this pointer.
+/// Returns a bundle with the keys of 1.2, and another value at this pointer.
 fn set(pointer: &'static str, value: Value) -> Vec<u8> {
     in_history(move |builder| *builder.manifest.pointer_mut(pointer).unwrap() = value)
 }
 
-/// The keys of 1.2 without this key of the object at the pointer.
+/// Returns a bundle with the keys of 1.2, except for this key of the object at the pointer.
 fn removed(object: &'static str, key: &'static str) -> Vec<u8> {
     in_history(move |builder| {
         drop(builder.manifest.pointer_mut(object).unwrap().as_object_mut().unwrap().remove(key).unwrap());
@@ -630,7 +630,7 @@ fn row_cases() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// A bundle of one log with one row, which is replaced: by this line of the bundle, and in the manifest by this log.
+/// Returns a bundle of one row, with `row` as its line in the bundle. The manifest describes `log`.
 fn of_row(row: &str, log: &[u8]) -> Vec<u8> {
     let mut builder = BundleBuilder::new(&Home::new().with("runs.jsonl", "1\n"), 2);
     builder.chunks[0].1 = format!("{row}\n");
@@ -640,7 +640,7 @@ fn of_row(row: &str, log: &[u8]) -> Vec<u8> {
     builder.write()
 }
 
-/// Rows that a lax reader would restore to the log of the manifest.
+/// Returns bundles with invalid rows that a lax reader would restore to the log of the manifest.
 fn lax_cases() -> Vec<(&'static str, Vec<u8>)> {
     let original = |entry: &str, value: &str| format!("{{\"source\":\"runs\",\"entry\":{entry},\"original\":{value}}}");
     vec![
@@ -694,7 +694,7 @@ fn lax_cases() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn line_cases() -> Vec<(&'static str, Vec<u8>)> {
-    // The log comes back byte for byte; only what stands beside it is wrong.
+    // The log is restored byte for byte. Only the data beside it is wrong.
     let deep = "[".repeat(129) + &"]".repeat(129);
     let of = |log: &str, change: &dyn Fn(&mut BundleBuilder)| {
         let mut builder = BundleBuilder::new(&Home::new().with("runs.jsonl", log), 2);

@@ -1,4 +1,4 @@
-//! The generator of sound bundles: each is unusual in a way that a reader must accept.
+//! Generates intact bundles. Each is unusual in a way that a reader must accept.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use super::cases::{builder, changed, text_without_chunks, with_manifest};
 use crate::common::Home;
 use crate::common::bundle_builder::{BundleBuilder, gzip};
 
-/// Every sound bundle, by name.
+/// Returns every intact bundle with its name.
 pub fn cases() -> Vec<(&'static str, Vec<u8>)> {
     let intact = builder().write();
     let text = builder().text();
@@ -28,17 +28,17 @@ pub fn cases() -> Vec<(&'static str, Vec<u8>)> {
     cases
 }
 
-/// The bundle with other bytes in place of its header.
+/// Returns the bundle with another header.
 fn with_header(intact: &[u8], header: &[u8]) -> Vec<u8> {
     [header, &intact[10..]].concat()
 }
 
-/// A gzip header with the given flags and the parts that they announce, in the order of RFC 1952.
+/// Returns a gzip header with the given flags and the parts that they announce, in the order of RFC 1952.
 pub fn header(flags: u8, parts: &[&[u8]]) -> Vec<u8> {
     [&[0x1f, 0x8b, 8, flags, 1, 2, 3, 4, 2, 11][..], &parts.concat()].concat()
 }
 
-/// A header followed by its checksum.
+/// Returns a header followed by its checksum.
 pub fn with_checksum(header: &[u8]) -> Vec<u8> {
     [header, &crc32fast_hash(header).to_le_bytes()[..2]].concat()
 }
@@ -49,7 +49,7 @@ fn crc32fast_hash(bytes: &[u8]) -> u32 {
     crc32.sum()
 }
 
-/// Each piece of a text as a gzip member of its own.
+/// Compresses each piece of a text to a gzip member of its own.
 fn members<'t>(pieces: impl Iterator<Item = &'t [u8]>) -> Vec<u8> {
     pieces.flat_map(gzip).collect()
 }
@@ -85,12 +85,12 @@ fn container_cases(intact: &[u8], text: &str) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// A bundle whose manifest line is the text that `change` makes of the usual one.
+/// Returns a bundle with the manifest line changed by `change`.
 pub fn manifest_line(change: impl FnOnce(String) -> String) -> Vec<u8> {
     with_manifest(|builder| builder.manifest_line = Some(change(builder.manifest.to_string())))
 }
 
-/// A bundle with the texts that the closures make of each row and then of the manifest.
+/// Returns a bundle with each row changed by `row`, and then the manifest line by `manifest`.
 fn each_line(row: impl Fn(&str) -> String, manifest: impl FnOnce(&Value) -> String) -> Vec<u8> {
     let mut builder = builder();
     for (_, text) in &mut builder.chunks {
@@ -101,7 +101,7 @@ fn each_line(row: impl Fn(&str) -> String, manifest: impl FnOnce(&Value) -> Stri
     builder.write()
 }
 
-/// A bundle with the text that `change` makes of each row.
+/// Returns a bundle with each row changed by `change`.
 fn each_row(change: impl Fn(&str) -> String) -> Vec<u8> {
     changed(|builder| {
         for (_, text) in &mut builder.chunks {
@@ -110,7 +110,7 @@ fn each_row(change: impl Fn(&str) -> String) -> Vec<u8> {
     })
 }
 
-/// A row with its keys in the opposite order.
+/// Returns a row with its keys in reverse order.
 fn reversed(line: &str) -> String {
     let row: Value = serde_json::from_str(line).unwrap();
     let entry = line.find("\"entry\":").unwrap() + 8;
@@ -126,7 +126,7 @@ fn reversed(line: &str) -> String {
     format!("{{{}}}", keys.join(","))
 }
 
-/// A value as JSON, with the keys and values of each object changed.
+/// Returns a value as JSON, with the members of each object changed.
 fn with_keys(value: &Value, change: &dyn Fn(&mut Vec<String>)) -> String {
     match value {
         Value::Object(map) => {
@@ -143,7 +143,7 @@ fn with_keys(value: &Value, change: &dyn Fn(&mut Vec<String>)) -> String {
     }
 }
 
-/// The characters of a string as escapes.
+/// Escapes every character of a string.
 fn escaped(text: &str) -> String {
     text.chars().map(|c| format!("\\u{:04X}", c as u32)).collect()
 }
@@ -219,12 +219,12 @@ fn json_cases() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// A bundle of a home, in chunks of two rows.
+/// Returns a bundle of a home in chunks of two rows.
 fn of_home(home: &Home) -> BundleBuilder {
     BundleBuilder::new(home, 2)
 }
 
-/// A bundle of one small log of an unknown source, with another source and file name.
+/// Returns a bundle of one small log with this source and file name, which the catalogue does not have.
 fn named(source: &str, file: &str) -> Vec<u8> {
     renamed(source, file, "patchwork")
 }
@@ -263,18 +263,18 @@ fn name_cases() -> Vec<(&'static str, Vec<u8>)> {
         ("sound_file_of_unknown_name", named("runs", "runs-2025.jsonl")),
         ("sound_source_unknown_in_activity", renamed("new", "new.jsonl", "activity")),
         ("sound_sources_in_order_of_bytes", {
-            // In UTF-16 the second name would come first.
+            // In UTF-16 order, the second name would come first.
             of_home(&Home::new().with("\u{ff5e}.jsonl", "1\n").with("\u{1f980}.jsonl", "2\n")).write()
         }),
         ("sound_names_that_differ_in_form", {
-            // The same letter, composed and decomposed: names are compared byte for byte.
+            // The same letter, composed and decomposed. Names are compared byte for byte.
             let home = Home::new().with("\u{e9}.jsonl", "1\n").with("e\u{301}.jsonl", "2\n");
             of_home(&home).write()
         }),
     ]
 }
 
-/// The keys of 1.2 for the usual bundle: the second segment of a history.
+/// Adds the keys of 1.2 to the usual bundle, which becomes the second segment of a history.
 pub fn with_history(builder: &mut BundleBuilder) {
     builder.manifest["minor"] = json!(2);
     builder.manifest["label"] = json!("Ana’s laptop");
@@ -290,7 +290,7 @@ pub fn with_history(builder: &mut BundleBuilder) {
     });
 }
 
-/// The keys of a redacted bundle for the usual one.
+/// Adds the keys of a redacted bundle to the usual bundle.
 pub fn with_redaction(builder: &mut BundleBuilder) {
     builder.manifest["minor"] = json!(2);
     builder.manifest["derivedFrom"] = json!({ "how": "redacted", "bundles": ["ab".repeat(32)] });
@@ -495,7 +495,7 @@ fn optional_cases(text: &str) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// Lines of every kind that "Entry" tells apart, without their line feeds.
+/// Returns lines of every kind that FORMAT.md, "Entry", distinguishes, without their line feeds.
 pub fn entry_lines() -> Vec<Vec<u8>> {
     let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
     let texts = [
@@ -616,7 +616,7 @@ fn line_cases() -> Vec<(&'static str, Vec<u8>)> {
             .write(),
         ),
         ("sound_line_ending_unusual", {
-            // No rule says that the writer must take the usual line ending: here each row has an `original`.
+            // No rule requires the writer to declare the most frequent line ending. Here, each row has an `original`.
             let mut builder = of_home(&Home::new().with("runs.jsonl", "1\n2\n"));
             builder.file(0)["lineEnding"] = json!("crlf");
             let exact = |line: &str| {
@@ -636,7 +636,7 @@ fn line_cases() -> Vec<(&'static str, Vec<u8>)> {
             builder.write()
         }),
         ("sound_line_of_unusual_form", {
-            // `bytes` in place of `text`, and unparsed lines one by one.
+            // `bytes` instead of `text`, and unparsed lines one by one.
             let mut builder = of_home(&Home::new().with("runs.jsonl", "torn\ntorn\n 1\n"));
             builder.file(0)["unparsed"] = json!([{ "line": 1, "bytes": "dG9ybg==" }, { "line": 2, "text": "torn" }]);
             builder.chunks[0].1 = builder.chunks[0].1.replace("{\"text\":\" 1\"}", "{\"bytes\":\"IDE=\"}");
@@ -646,12 +646,12 @@ fn line_cases() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// The keys that can hold the time of a row of `source` (FORMAT.md, "Sources").
+/// Returns the keys that can hold the time of a row of `source` (FORMAT.md, "Sources").
 pub fn keys_of(source: &str) -> &'static [TimeKey] {
     known(source).map_or(&[TimeKey::Millis("createdAt"), TimeKey::Rfc3339("timestamp")], |source| source.times)
 }
 
-/// A bundle of a home whose rows have times in unusual forms, which the builder does not read.
+/// Returns a bundle of a home whose rows have times in unusual forms, which the builder does not read.
 fn with_times(home: &Home) -> Vec<u8> {
     with_times_and(home, |_| ())
 }
@@ -678,7 +678,7 @@ fn with_times_and(home: &Home, change: impl FnOnce(&mut BundleBuilder)) -> Vec<u
     builder.write()
 }
 
-/// Texts that are RFC 3339 times, and texts that are not.
+/// Returns texts that are RFC 3339 times, and texts that are not.
 pub fn times() -> Vec<&'static str> {
     vec![
         "2026-05-02T10:00:00.000Z",

@@ -1,6 +1,6 @@
 //! The tables of fixtures/conformance/vectors, which need no gzip (FORMAT.md, "Conformance").
 //!
-//! `UPDATE_CONFORMANCE=1` writes them. tests/readers/second.py, which is written from the page, must agree with each.
+//! `UPDATE_CONFORMANCE=1` writes them. tests/readers/second.py, which was written from FORMAT.md, must agree with each.
 
 use data_encoding::BASE64;
 use patchwork_traces::format::{Base, Envelope, FileName, LogId, ManifestFile, SourceName, Timeline, Timestamp};
@@ -93,7 +93,7 @@ fn rows_have_these_times() {
     let numbers = numbers.into_iter().map(|number| ("runs", format!("{{\"createdAt\":{number}}}")));
     let strings = strings.map(|string| ("activity", format!("{{\"timestamp\":{string}}}")));
     let all = numbers.chain(strings).chain(whole.map(|(source, entry)| (source, entry.to_owned())));
-    // Other forms of ISO 8601 may count or not.
+    // Readers may accept other forms of ISO 8601 or not.
     let vector = |(source, entry): (&str, String)| {
         let row = classify(entry.as_bytes(), sound::keys_of(source)).unwrap();
         let is_certain = !row.time.is_in_other_form || row.time.timestamp.is_none();
@@ -125,7 +125,8 @@ fn rows_give_these_timelines() {
         (0..70).map(|n| -62_135_596_800_000 + n * 4_500_000_000_000).collect(),
         (0..130).map(|n| n * 30_000).collect(),
     ];
-    // For each step but the last two: 66 bins of the step before, so that this one is the finest that suffices.
+    // For each step but the last two, use 66 bins of the previous step, so that this step is the finest with at most
+    // 64.
     let mut steps = vec![1000];
     while let Some(&step) = steps.last()
         && steps.len() < 26
